@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace mensura::parallel {
+
+/// Process exit codes (README, "Exit codes"). They are part of the contract with batch scripts.
+enum class ExitCode : int {
+  success = 0,
+  usage = 2,          ///< usage or deck error
+  input_data = 3,     ///< missing file, wrong shape, NaN
+  not_converged = 4,  ///< partial results were written and marked
+  numerical = 5,      ///< NaN, Inf, indefinite matrix
+  output = 6,         ///< disk full, read-only folder
+  too_large = 7,      ///< memory or index limit
+  internal = 70,      ///< a broken assertion
+  stopped = 75,       ///< stopped by signal or wall time; restartable
+};
+
+/// The one exception type that carries a documented exit code. The text says what is wrong, where, and what to do.
+class Error : public std::runtime_error {
+ public:
+  Error(ExitCode code, const std::string& text) : std::runtime_error(text), code_(code) {}
+  ExitCode code() const noexcept { return code_; }
+
+ private:
+  ExitCode code_;
+};
+
+/// Throws Error{internal} naming the place when `condition` is false. For broken invariants, never for user input.
+void require(bool condition, const std::string& what);
+
+}  // namespace mensura::parallel
