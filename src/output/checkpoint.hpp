@@ -11,9 +11,10 @@
 
 namespace mensura::output {
 
-/// Writes one checkpoint folder `folder/STEP/` (zero-padded): state.h5 with v110 bounds, every dataset chunked with
-/// Fletcher-32; free space checked first; write, flush, close, fsync, reopen and verify (full read), then the marker
-/// file COMPLETE. All members are collective. Failures are Error{output}; the older checkpoints stay untouched.
+/// Writes one checkpoint folder `folder/STEP/` (zero-padded): state.h5 with v110 bounds, every
+/// dataset chunked with Fletcher-32; free space checked first; write, flush, close, fsync, reopen
+/// and verify (full read), then the marker file COMPLETE. All members are collective. Failures are
+/// Error{output}; the older checkpoints stay untouched.
 class CheckpointWriter {
  public:
   CheckpointWriter(const parallel::Communicator& comm, const std::string& folder, std::int64_t step,
@@ -27,10 +28,13 @@ class CheckpointWriter {
   void replicated(const std::string& name, std::span<const double> values);
   void replicated(const std::string& name, const std::string& text);
   // Distributed arrays: this rank holds global positions [first, first + values.size()) of `total`.
-  void distributed(const std::string& name, std::span<const std::int64_t> values, std::int64_t first, std::int64_t total);
-  void distributed(const std::string& name, std::span<const double> values, std::int64_t first, std::int64_t total);
+  void distributed(const std::string& name, std::span<const std::int64_t> values,
+                   std::int64_t first, std::int64_t total);
+  void distributed(const std::string& name, std::span<const double> values, std::int64_t first,
+                   std::int64_t total);
 
-  /// Close, fsync, reopen, verify, mark COMPLETE; then delete all but the two newest complete checkpoints.
+  /// Close, fsync, reopen, verify, mark COMPLETE; then delete all but the two newest complete
+  /// checkpoints.
   void commit();
 
  private:
@@ -41,7 +45,8 @@ class CheckpointWriter {
 /// Reads a verified checkpoint. All members are collective.
 class CheckpointReader {
  public:
-  /// Opens the checkpoint folder `path` (…/checkpoint/STEP); throws Error{input_data} when it is damaged or incomplete.
+  /// Opens the checkpoint folder `path` (…/checkpoint/STEP); throws Error{input_data} when it is
+  /// damaged or incomplete.
   CheckpointReader(const parallel::Communicator& comm, const std::string& path);
   ~CheckpointReader();
   bool has(const std::string& name) const;
@@ -49,7 +54,8 @@ class CheckpointReader {
   std::vector<double> reals(const std::string& name) const;           ///< replicated
   std::string text(const std::string& name) const;                    ///< replicated
   std::int64_t extent(const std::string& name) const;
-  std::vector<std::int64_t> integers(const std::string& name, std::int64_t first, std::int64_t count) const;
+  std::vector<std::int64_t> integers(const std::string& name, std::int64_t first,
+                                     std::int64_t count) const;
   std::vector<double> reals(const std::string& name, std::int64_t first, std::int64_t count) const;
 
  private:
@@ -57,9 +63,11 @@ class CheckpointReader {
   std::unique_ptr<State> state_;
 };
 
-/// Collective. The newest checkpoint under `folder` that verifies completely; empty path when there is none. Each one
-/// that was passed over (half-written, damaged, foreign) is described in `passed_over` for the log.
-std::string newest_verified_checkpoint(const parallel::Communicator& comm, const std::string& folder,
+/// Collective. The newest checkpoint under `folder` that verifies completely; empty path when there
+/// is none. Each one that was passed over (half-written, damaged, foreign) is described in
+/// `passed_over` for the log.
+std::string newest_verified_checkpoint(const parallel::Communicator& comm,
+                                       const std::string& folder,
                                        std::vector<std::string>& passed_over);
 
 }  // namespace mensura::output

@@ -11,7 +11,8 @@
 
 namespace mensura::output {
 
-/// An ordered JSON-like value. NaN and infinities become null in JSON (the entry then carries a `status` text).
+/// An ordered JSON-like value. NaN and infinities become null in JSON (the entry then carries a
+/// `status` text).
 class Value {
  public:
   using Array = std::vector<Value>;
@@ -40,8 +41,9 @@ class Value {
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> data_;
 };
 
-/// What a run leaves behind: the tree of run.json. Filled identically on all ranks; rank 0 writes. A job adds to
-/// `results` (list of objects with at least `name` and `value`), `history` (one object per step) and diagnostics.
+/// What a run leaves behind: the tree of run.json. Filled identically on all ranks; rank 0 writes.
+/// A job adds to `results` (list of objects with at least `name` and `value`), `history` (one
+/// object per step) and diagnostics.
 class Record {
  public:
   Value root;

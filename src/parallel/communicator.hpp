@@ -16,14 +16,16 @@ namespace mensura::parallel {
 
 /// What this process has sent through this layer since start (run.json, `communication`).
 struct Traffic {
-  std::int64_t messages = 0;    ///< point-to-point messages, and one per non-empty destination of a dense exchange
+  std::int64_t messages =
+      0;  ///< point-to-point messages, and one per non-empty destination of a dense exchange
   std::int64_t bytes = 0;       ///< payload bytes of those messages
   std::int64_t reductions = 0;  ///< reductions, broadcasts, gathers and barriers
 };
 Traffic& traffic() noexcept;
 
-/// Owner of a duplicated MPI communicator. Move-only. Construction, split and destruction are collective.
-/// MPI errors on it are fatal for the job with the documented exit code (never silently returned).
+/// Owner of a duplicated MPI communicator. Move-only. Construction, split and destruction are
+/// collective. MPI errors on it are fatal for the job with the documented exit code (never silently
+/// returned).
 class Communicator {
  public:
   static Communicator duplicate(MPI_Comm parent);  ///< Collective on `parent`.
@@ -32,7 +34,8 @@ class Communicator {
   Communicator& operator=(Communicator&& other) noexcept;
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
-  /// Frees the communicator, except while an exception unwinds this rank or after MPI_Finalize (free is collective).
+  /// Frees the communicator, except while an exception unwinds this rank or after MPI_Finalize
+  /// (free is collective).
   ~Communicator();
 
   MPI_Comm handle() const noexcept { return handle_; }
@@ -43,8 +46,9 @@ class Communicator {
   Communicator split(int colour, int key) const;  ///< Collective.
   void barrier() const;                           ///< Collective.
 
-  // Collective reductions over all ranks; every rank gets the result. Element-wise for spans (in place).
-  // Integer results are exact and rank-independent; floating sums are deliberately absent (use ExactSum).
+  // Collective reductions over all ranks; every rank gets the result. Element-wise for spans (in
+  // place). Integer results are exact and rank-independent; floating sums are deliberately absent
+  // (use ExactSum).
   std::int64_t sum(std::int64_t value) const;
   std::int64_t min(std::int64_t value) const;
   std::int64_t max(std::int64_t value) const;
@@ -63,8 +67,9 @@ class Communicator {
     broadcast_bytes(values.data(), static_cast<std::int64_t>(values.size_bytes()), root);
   }
 
-  /// Collective. The `count` values of every rank, concatenated in rank order, on every rank. O(size * count) memory: for
-  /// small per-rank records only (boxes, counts, timings), never for points.
+  /// Collective. The `count` values of every rank, concatenated in rank order, on every rank.
+  /// O(size * count) memory: for small per-rank records only (boxes, counts, timings), never for
+  /// points.
   template <class T>
     requires std::is_trivially_copyable_v<T>
   std::vector<T> all_gather(std::span<const T> values) const {
@@ -83,12 +88,14 @@ class Communicator {
   int size_ = 1;
 };
 
-/// Collective. Runs `action` on this rank (which must not communicate), catches any exception, agrees over all ranks, and
-/// if any rank failed throws the *lowest failing rank's* Error (same text and code) on every rank.
-/// std::bad_alloc becomes ExitCode::too_large; other exceptions ExitCode::internal.
+/// Collective. Runs `action` on this rank (which must not communicate), catches any exception,
+/// agrees over all ranks, and if any rank failed throws the *lowest failing rank's* Error (same
+/// text and code) on every rank. std::bad_alloc becomes ExitCode::too_large; other exceptions
+/// ExitCode::internal.
 void agree(const Communicator& comm, const std::function<void()>& action);
 
-/// Local. Checks the return code of an MPI call; a failure prints it and aborts the job with ExitCode::internal.
+/// Local. Checks the return code of an MPI call; a failure prints it and aborts the job with
+/// ExitCode::internal.
 void check_mpi(int code, const char* call);
 
 }  // namespace mensura::parallel

@@ -9,7 +9,8 @@
 
 namespace mensura::parallel {
 
-/// Owner of MPI's life in the process: MPI_Init_thread (serialized: the watchdog thread may abort) to MPI_Finalize.
+/// Owner of MPI's life in the process: MPI_Init_thread (serialized: the watchdog thread may abort)
+/// to MPI_Finalize.
 class Environment {
  public:
   Environment(int& argc, char**& argv);
@@ -18,7 +19,8 @@ class Environment {
   Environment& operator=(const Environment&) = delete;
 };
 
-/// Local; does not return. Prints `text` on stderr (one write, with the rank) and calls MPI_Abort(world, code).
+/// Local; does not return. Prints `text` on stderr (one write, with the rank) and calls
+/// MPI_Abort(world, code).
 [[noreturn]] void abort_job(ExitCode code, const std::string& text) noexcept;
 
 /// "Open MPI v4.1.4, ..." first line of MPI_Get_library_version.

@@ -19,7 +19,8 @@ enum class ExitCode : int {
   stopped = 75,       ///< stopped by signal or wall time; restartable
 };
 
-/// The one exception type that carries a documented exit code. The text says what is wrong, where, and what to do.
+/// The one exception type that carries a documented exit code. The text says what is wrong, where,
+/// and what to do.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, const std::string& text) : std::runtime_error(text), code_(code) {}
@@ -29,7 +30,8 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
-/// Throws Error{internal} naming the place when `condition` is false. For broken invariants, never for user input.
+/// Throws Error{internal} naming the place when `condition` is false. For broken invariants, never
+/// for user input.
 void require(bool condition, const std::string& what);
 
 }  // namespace mensura::parallel

@@ -23,16 +23,19 @@ struct Progress {
 
 /// What the run loop lends to a job for the length of one advance().
 struct Context {
-  Timers& timers;                            ///< phases of this run
-  /// Collective. Call at least every 10 s inside long inner loops, at the same places on all ranks. Prints progress
-  /// lines and notes signals; never stops the run by itself.
+  Timers& timers;  ///< phases of this run
+  /// Collective. Call at least every 10 s inside long inner loops, at the same places on all ranks.
+  /// Prints progress lines and notes signals; never stops the run by itself.
   std::function<void()> poll;
-  std::function<void(const std::string&)> log;      ///< one line in log.txt and on the terminal (rank 0; call anywhere)
-  std::function<void(const std::string&)> warn;     ///< the same, and listed under `warnings` in run.json
+  std::function<void(const std::string&)>
+      log;  ///< one line in log.txt and on the terminal (rank 0; call anywhere)
+  std::function<void(const std::string&)>
+      warn;  ///< the same, and listed under `warnings` in run.json
 };
 
-/// The one contract between a solver and the batch world. All members but finished() and progress() are collective.
-/// Construction is cheap; reading, partition and other set-up happen in advance() steps.
+/// The one contract between a solver and the batch world. All members but finished() and progress()
+/// are collective. Construction is cheap; reading, partition and other set-up happen in advance()
+/// steps.
 class Job {
  public:
   virtual ~Job() = default;

@@ -12,7 +12,8 @@
 
 namespace {
 
-// Ends the job when ranks do not meet at the end of a test: one rank failed or left inside a collective.
+// Ends the job when ranks do not meet at the end of a test: one rank failed or left inside a
+// collective.
 class Rendezvous : public testing::EmptyTestEventListener {
   void OnTestEnd(const testing::TestInfo& info) override {
     MPI_Request request = MPI_REQUEST_NULL;
@@ -21,7 +22,8 @@ class Rendezvous : public testing::EmptyTestEventListener {
     int done = 0;
     while (MPI_Test(&request, &done, MPI_STATUS_IGNORE), done == 0) {
       if (std::chrono::steady_clock::now() - start > std::chrono::seconds(60)) {
-        std::fprintf(stderr, "ranks did not meet after test %s.%s\n", info.test_suite_name(), info.name());
+        std::fprintf(stderr, "ranks did not meet after test %s.%s\n", info.test_suite_name(),
+                     info.name());
         MPI_Abort(MPI_COMM_WORLD, 70);
       }
       std::this_thread::sleep_for(std::chrono::microseconds(50));
@@ -43,8 +45,9 @@ int main(int argc, char** argv) {
     int rank_;
     void OnTestPartResult(const testing::TestPartResult& result) override {
       if (result.failed()) {
-        std::fprintf(stderr, "[rank %d] %s:%d: %s\n", rank_, result.file_name() ? result.file_name() : "?",
-                     result.line_number(), result.summary());
+        std::fprintf(stderr, "[rank %d] %s:%d: %s\n", rank_,
+                     result.file_name() ? result.file_name() : "?", result.line_number(),
+                     result.summary());
       }
     }
 
