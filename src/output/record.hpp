@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "parallel/communicator.hpp"
+
 namespace mensura::output {
 
 /// An ordered JSON-like value. NaN and infinities become null in JSON (the entry then carries a
@@ -50,5 +52,10 @@ class Record {
   void add_result(Value::Object entry) { root["results"].append(Value(std::move(entry))); }
   void add_history(Value::Object entry) { root["history"].append(Value(std::move(entry))); }
 };
+
+/// Collective. Writes root as JSON to `path` on rank 0: a temporary file in the same folder, fsync,
+/// rename, so that a reader never sees half a record. Throws Error{output} on all ranks.
+void write_record(const parallel::Communicator& comm, const std::string& path,
+                  const Record& record);
 
 }  // namespace mensura::output
