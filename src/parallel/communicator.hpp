@@ -43,12 +43,13 @@ class Communicator {
   int size() const noexcept { return size_; }
   bool is_root() const noexcept { return rank_ == 0; }
 
-  Communicator split(int colour, int key) const;  ///< Collective.
-  void barrier() const;                           ///< Collective.
+  /// Collective. Ranks of one `colour` (>= 0) form a communicator, ordered by (key, rank).
+  Communicator split(int colour, int key) const;
+  void barrier() const;  ///< Collective.
 
   // Collective reductions over all ranks; every rank gets the result. Element-wise for spans (in
-  // place). Integer results are exact and rank-independent; floating sums are deliberately absent
-  // (use ExactSum).
+  // place; the same length on every rank). Integer results are exact and rank-independent; floating
+  // sums are deliberately absent (use ExactSum). The extrema of NaN are unspecified: check before.
   std::int64_t sum(std::int64_t value) const;
   std::int64_t min(std::int64_t value) const;
   std::int64_t max(std::int64_t value) const;
@@ -86,12 +87,13 @@ class Communicator {
   MPI_Comm handle_ = MPI_COMM_NULL;
   int rank_ = 0;
   int size_ = 1;
+  int unwinding_at_birth_ = 0;  ///< exceptions in flight when this owner was made
 };
 
 /// Collective. Runs `action` on this rank (which must not communicate), catches any exception,
 /// agrees over all ranks, and if any rank failed throws the *lowest failing rank's* Error (same
-/// text and code) on every rank. std::bad_alloc becomes ExitCode::too_large; other exceptions
-/// ExitCode::internal.
+/// text and code) on every rank. std::bad_alloc and std::length_error become ExitCode::too_large;
+/// other exceptions ExitCode::internal. Costs one integer reduction when nothing failed.
 void agree(const Communicator& comm, const std::function<void()>& action);
 
 /// Local. Checks the return code of an MPI call; a failure prints it and aborts the job with

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <source_location>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace mensura::parallel {
 
@@ -30,8 +32,15 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
+namespace detail {
+[[noreturn]] void broken_invariant(std::string_view what, const std::source_location& place);
+}
+
 /// Throws Error{internal} naming the place when `condition` is false. For broken invariants, never
 /// for user input.
-void require(bool condition, const std::string& what);
+inline void require(bool condition, std::string_view what,
+                    const std::source_location& place = std::source_location::current()) {
+  if (!condition) detail::broken_invariant(what, place);
+}
 
 }  // namespace mensura::parallel

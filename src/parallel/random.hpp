@@ -24,7 +24,8 @@ class Stream {
   Stream(std::uint64_t seed, std::string_view purpose, std::string_view name);
   /// Four independent 64-bit words for this index and draw block.
   std::array<std::uint64_t, 4> words(std::uint64_t index, std::uint64_t block) const noexcept;
-  /// Uniform on the open interval (0, 1), 53 bits: (j + 1/2) 2^-53... draw = 0, 1, 2, ... are
+  /// Uniform on the open interval (0, 1): (j + 1/2) 2^-52 with j of 52 bits, so that both ends are
+  /// out of reach by 2^-53. The draws 0, 1, 2, ... of one index are
   /// independent.
   double uniform(std::uint64_t index, std::uint64_t draw) const noexcept;
   /// Standard normal by Box-Muller; consumes uniforms 2 draw, 2 draw + 1.
