@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "divergence/problem.hpp"
+#include "input/deck.hpp"
+#include "input/diagnostics.hpp"
+#include "input/schema.hpp"
+
+namespace mensura::divergence {
+
+/// The option tables of mensura-divergence decks: the only source of their parsing and reference.
+const input::Schema& schema();
+
+/// Local. The plain problem of a checked deck.
+Problem problem_from(const input::Deck& deck);
+
+}  // namespace mensura::divergence
