@@ -2,7 +2,6 @@
 #include "divergence/law_deck.hpp"
 
 #include "input/diagnostics.hpp"
-
 #include "parallel/error.hpp"
 
 namespace mensura::divergence {

@@ -62,7 +62,7 @@ SetSize size_of(const parallel::Communicator& comm, const SampleSet& set) {
 }
 
 output::PointBlock load_points(const parallel::Communicator& comm, const SampleSet& set,
-                        const std::function<void()>& poll) {
+                               const std::function<void()>& poll) {
   if (set.law) return draw(comm, set, poll);
   return output::read_points(comm, set.file->file.string(), set.file->dataset,
                              rows_of(set.file->rows));

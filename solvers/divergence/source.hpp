@@ -22,6 +22,6 @@ SetSize size_of(const parallel::Communicator& comm, const SampleSet& set);
 /// Collective. This rank's block of the set: rows [r n/P, (r+1) n/P), read or drawn. Errors as
 /// output::read_points. `poll` is called between pieces, equally often on all ranks.
 output::PointBlock load_points(const parallel::Communicator& comm, const SampleSet& set,
-                        const std::function<void()>& poll);
+                               const std::function<void()>& poll);
 
 }  // namespace mensura::divergence
