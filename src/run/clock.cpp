@@ -59,15 +59,6 @@ double Clock::elapsed() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
 
-void Clock::set_limit(double asked, const std::string& source) {
-  limit_ = {};
-  if (asked > 0) limit_ = {asked, source};
-  if (const auto left = slurm_seconds_left()) {
-    const double end = elapsed() + *left;
-    if (end < limit_.seconds) limit_ = {end, "end of the Slurm job"};
-  }
-}
-
 bool Clock::must_stop(double elapsed_now, double slowest_step, double checkpoint) const noexcept {
   return elapsed_now + 1.5 * slowest_step + checkpoint > limit_.seconds;
 }
@@ -82,6 +73,20 @@ std::optional<double> slurm_seconds_left() {
   if (!end) end = ask_scontrol(job);
   if (!end) return std::nullopt;
   return std::difftime(*end, std::time(nullptr));
+}
+
+void share_limit(const parallel::Communicator& comm, Clock& clock, const TimeLimit& asked) {
+  TimeLimit limit = asked;
+  if (comm.is_root()) {
+    const auto left = slurm_seconds_left();
+    const double end = left ? clock.elapsed() + *left : limit.seconds;
+    if (end < limit.seconds) limit = {end, "end of the Slurm job"};
+  }
+  std::array<double, 1> seconds{limit.seconds};
+  comm.broadcast(std::span<double>(seconds));
+  limit.seconds = seconds[0];
+  comm.broadcast(limit.source);
+  clock.set_limit(limit);
 }
 
 }  // namespace mensura::run

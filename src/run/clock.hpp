@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "parallel/communicator.hpp"
+
 namespace mensura::run {
 
 /// When a run must be over.
@@ -22,9 +24,7 @@ class Clock {
   double elapsed() const;
   const TimeLimit& limit() const noexcept { return limit_; }
 
-  /// The earlier of the asked limit (seconds, <= 0 for none) and the end of the Slurm job, if this
-  /// is one. Call on rank 0 only: it may ask `scontrol`.
-  void set_limit(double asked, const std::string& source);
+  void set_limit(const TimeLimit& limit) { limit_ = limit; }
 
   /// True when another step like the slowest so far might not leave time for a checkpoint:
   /// elapsed + 1.5 slowest + checkpoint > limit (all in seconds).
@@ -36,6 +36,11 @@ class Clock {
 };
 
 /// Local. Seconds until Slurm ends the present job; empty outside of Slurm or when it does not say.
+/// May ask `scontrol`: call it on one rank.
 std::optional<double> slurm_seconds_left();
+
+/// Collective. Sets the earlier of `asked` (seconds on the run's clock) and the end of the Slurm
+/// job, if this is one, on all ranks; rank 0 knows.
+void share_limit(const parallel::Communicator& comm, Clock& clock, const TimeLimit& asked);
 
 }  // namespace mensura::run

@@ -42,6 +42,8 @@ class Job {
   virtual bool finished() const = 0;
   virtual void advance(Context& context) = 0;  ///< the work between two safe points
   virtual Progress progress() const = 0;
+  /// All state by global index, the history of the record and the fingerprints of the input data
+  /// included; names that begin with `run/` are the loop's.
   virtual void save(output::CheckpointWriter& checkpoint) const = 0;
   /// Called before the first advance(). State is by global index, never by rank.
   virtual void load(const output::CheckpointReader& checkpoint) = 0;

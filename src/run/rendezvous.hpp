@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 
 #include "parallel/communicator.hpp"
 #include "parallel/error.hpp"
@@ -19,11 +20,15 @@ class Rendezvous {
   /// Collective.
   explicit Rendezvous(const parallel::Communicator& comm) : comm_(comm.split(0, comm.rank())) {}
 
-  /// Collective among the ranks that failed. Returns the lowest failing rank's error when all ranks
-  /// arrive within `seconds`; otherwise prints this rank's error and aborts the job with its code.
-  parallel::Error meet(const parallel::Error& mine, double seconds = 20) const;
+  /// Collective. Call where a guarded part of the program ends: with this rank's error, or without.
+  /// Returns the lowest failing rank's error on all ranks, or nothing when no rank failed. A rank
+  /// with an error whose peers do not arrive within `seconds` prints it and aborts the job with its
+  /// code; a rank without one waits as long as it takes.
+  std::optional<parallel::Error> meet(const std::optional<parallel::Error>& mine,
+                                      double seconds = 20) const;
 
  private:
+  void wait(const std::optional<parallel::Error>& mine, double seconds) const;
   parallel::Communicator comm_;
 };
 

@@ -2,6 +2,7 @@
 #include "run/signals.hpp"
 
 #include <csignal>
+#include <initializer_list>
 
 namespace mensura::run {
 namespace {
