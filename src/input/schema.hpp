@@ -59,7 +59,8 @@ struct Option {
   std::string key{};
   Kind kind = Kind::text;
   /// As it would stand in the deck (YAML). Empty: no default; the key is then absent unless given.
-  /// A section with default "{}" is always there, filled with the defaults of its own keys.
+  /// A section with default "{}" is always there, filled with the defaults of its own keys. In a
+  /// path or folder ${DECK} may stand for the deck's name, but no environment variable.
   std::string default_value{};
   std::string unit{};
   /// "> 0", ">= 0", "< 1", "<= 1", "(0, 1)", "[1, 4096]", "[0, 1)"; of each number of a list;
