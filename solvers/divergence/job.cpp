@@ -17,7 +17,7 @@ DivergenceJob::DivergenceJob(Problem problem, const parallel::Communicator& comm
   std::map<std::pair<std::size_t, std::size_t>, std::vector<std::size_t>> pairs;
   for (std::size_t i = 0; i < problem_.requests.size(); ++i) {
     const auto& of = problem_.requests[i].of;
-    pairs[std::minmax(of[0], of[1])].push_back(i);
+    pairs[{std::min(of[0], of[1]), std::max(of[0], of[1])}].push_back(i);
   }
   for (auto& [pair, requests] : pairs) {
     passes_.push_back(std::make_unique<Pass>(problem_, pair.first, pair.second, requests));

@@ -39,7 +39,6 @@ class DivergenceJob : public run::Job {
   std::vector<Answer> answers() const;
 
  private:
-  std::vector<std::pair<std::size_t, std::size_t>> order_of_requests() const;
   Problem problem_;
   const parallel::Communicator& comm_;
   std::vector<std::unique_ptr<Pass>> passes_;

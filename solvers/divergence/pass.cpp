@@ -77,16 +77,8 @@ void Pass::read(const parallel::Communicator& comm, run::Context& context) {
                             blocks[i].total, blocks[i].dimension));
     context.poll();
   }
-  if (blocks[0].dimension != blocks[1].dimension) {
-    const auto& p = problem_.sets[pair_[0]];
-    const auto& q = problem_.sets[pair_[1]];
-    throw Error(
-        ExitCode::input_data,
-        fmt::format("sets '{}' ({}, dimension {}) and '{}' ({}, dimension {}) live in different "
-                    "spaces; a divergence needs equal dimensions",
-                    p.name, describe(p), blocks[0].dimension, q.name, describe(q),
-                    blocks[1].dimension));
-  }
+  check_dimensions(problem_.sets[pair_[0]], blocks[0].dimension, problem_.sets[pair_[1]],
+                   blocks[1].dimension);
   facts_.dimension = blocks[0].dimension;
   plan(comm);
   parallel::agree(comm, [&] {

@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "parallel/error.hpp"
-#include "points/reduce.hpp"
 
 namespace mensura::divergence {
 
@@ -55,32 +54,26 @@ Side side_of(int label) {
 void PassSums::add_counts(const points::Neighbourhood& site,
                           std::span<const std::int64_t> offsets) {
   const auto list = site.lists[0];
-  // cumulative_[m]: points of the first set among the first m entries, the site's own included.
-  cumulative_.resize(list.size() + 1);
-  cumulative_[0] = 0;
-  const auto boundary = static_cast<std::uint64_t>(offsets[1]);
-  for (std::size_t m = 0; m < list.size(); ++m) {
-    cumulative_[m + 1] = cumulative_[m] + (list[m].id < boundary ? 1 : 0);
-  }
-  points::for_each_query(
-      site, list, offsets, [&](int label, std::int64_t multiplicity, std::ptrdiff_t skip) {
-        const Side side = side_of(label);
-        const int own = label == 0 ? 1 : 0;
-        // The point itself is left out: without it in the first k + 1, the last of them goes.
-        const auto count = [&](int k) {
-          const auto size = static_cast<std::size_t>(k);
-          return skip >= 0 && skip <= k ? cumulative_[size + 1] - own : cumulative_[size];
-        };
-        for (CountHistograms& histogram : histograms_) {
-          const auto& ks = histogram.neighbours();
-          counts_.resize(ks.size());
-          std::transform(ks.begin(), ks.end(), counts_.begin(), count);
-          histogram.add(side, counts_, multiplicity);
-        }
-        for (RatioCounts& ratio : ratios_) ratio.add(side, count(ratio.k), multiplicity);
-      });
-  if (histograms_.empty()) return;
-  // All points of a location see the same distances: each leaves out one zero, its own.
+  first_set_.assign(list, static_cast<std::uint64_t>(offsets[0]),
+                    static_cast<std::uint64_t>(offsets[1]));
+  points::for_each_query(site, 0, offsets, [&](int label, std::int64_t multiplicity, int skip) {
+    const Side side = side_of(label);
+    for (CountHistograms& histogram : histograms_) {
+      const auto& ks = histogram.neighbours();
+      counts_.resize(ks.size());
+      for (std::size_t i = 0; i < ks.size(); ++i) counts_[i] = first_set_.count(ks[i], skip);
+      histogram.add(side, counts_, multiplicity);
+    }
+    for (RatioCounts& ratio : ratios_) {
+      ratio.add(side, first_set_.count(ratio.k, skip), multiplicity);
+    }
+  });
+  if (!histograms_.empty()) add_dimension(site);
+}
+
+// All points of a location see the same distances: each leaves out one zero, its own.
+void PassSums::add_dimension(const points::Neighbourhood& site) {
+  const auto list = site.lists[0];
   const std::int64_t points =
       std::accumulate(site.copies_per_label.begin(), site.copies_per_label.end(), std::int64_t{0});
   squares_.resize(list.size() - 1);
@@ -95,21 +88,18 @@ void PassSums::add_counts(const points::Neighbourhood& site,
 void PassSums::add_distances(const points::Neighbourhood& site,
                              std::span<const std::int64_t> offsets) {
   const std::size_t first = plan_.union_neighbours() > 0 ? 1 : 0;
-  for (int label = 0; label < 2; ++label) {
-    if (site.copies_per_label[static_cast<std::size_t>(label)] == 0) continue;
-    const auto own = site.lists[first + static_cast<std::size_t>(label)];
-    const auto other = site.lists[first + 1 - static_cast<std::size_t>(label)];
+  for (std::size_t label = 0; label < 2; ++label) {
+    if (site.copies_per_label[label] == 0) continue;
+    const auto own = site.lists[first + label];
+    const auto other = site.lists[first + 1 - label];
     points::for_each_query(
-        site, own, offsets, [&](int of, std::int64_t multiplicity, std::ptrdiff_t skip) {
-          if (of != label) return;
-          const auto own_square = [&](int k) {
-            const auto size = static_cast<std::size_t>(k);
-            return own[skip >= 0 && skip < k ? size : size - 1].distance2;
-          };
+        site, first + label, offsets, [&](int of, std::int64_t multiplicity, int skip) {
+          if (static_cast<std::size_t>(of) != label) return;
           for (WkvSums& sums : distances_) {
-            const auto k = static_cast<std::size_t>(sums.k());
-            sums.add(side_of(label), own_square(sums.k()), other[k - 1].distance2,
-                     own_square(2 * sums.k()), other[2 * k - 1].distance2, multiplicity);
+            const int k = sums.k();
+            sums.add(side_of(of), points::kth_distance2(own, k, skip),
+                     points::kth_distance2(other, k, -1), points::kth_distance2(own, 2 * k, skip),
+                     points::kth_distance2(other, 2 * k, -1), multiplicity);
           }
         });
   }

@@ -8,7 +8,7 @@
 #include "divergence/histograms.hpp"
 #include "divergence/nnr.hpp"
 #include "divergence/wkv.hpp"
-#include "points/neighbours.hpp"
+#include "points/reduce.hpp"
 
 namespace mensura::divergence {
 
@@ -49,6 +49,7 @@ class PassSums {
 
  private:
   void add_counts(const points::Neighbourhood& site, std::span<const std::int64_t> offsets);
+  void add_dimension(const points::Neighbourhood& site);
   void add_distances(const points::Neighbourhood& site, std::span<const std::int64_t> offsets);
   std::size_t position_of(const std::vector<int>& list) const;
 
@@ -58,7 +59,8 @@ class PassSums {
   std::vector<RatioCounts> ratios_;
   std::vector<WkvSums> distances_;
   // Scratch of add(), kept to avoid allocation for every location.
-  std::vector<int> cumulative_, counts_;
+  points::LabelPrefix first_set_;
+  std::vector<int> counts_;
   std::vector<double> squares_;
 };
 

@@ -61,6 +61,17 @@ SetSize size_of(const parallel::Communicator& comm, const SampleSet& set) {
   return {count, info.shape.size() == 2 ? info.shape[1] : 1};
 }
 
+void check_dimensions(const SampleSet& p, std::int64_t dimension_p, const SampleSet& q,
+                      std::int64_t dimension_q) {
+  if (dimension_p == dimension_q) return;
+  throw parallel::Error(
+      parallel::ExitCode::input_data,
+      fmt::format(
+          "sets '{}' ({}, dimension {}) and '{}' ({}, dimension {}) live in different spaces; "
+          "a divergence needs equal dimensions",
+          p.name, describe(p), dimension_p, q.name, describe(q), dimension_q));
+}
+
 output::PointBlock load_points(const parallel::Communicator& comm, const SampleSet& set,
                                const std::function<void()>& poll) {
   if (set.law) return draw(comm, set, poll);

@@ -1,0 +1,11 @@
+# A deck of inputs/ must pass --dry-run, on one and on three ranks.
+. "$(dirname "$0")/common.sh"
+if grep -q 'MENSURA_DATA' "$1" && [ -z "${MENSURA_DATA:-}" ]; then
+  skip "$1 needs MENSURA_DATA"
+fi
+for ranks in 1 3; do
+  run "$ranks" --dry-run "$1"
+  expect_code 0 "dry run on $ranks ranks"
+  expect_text "memory" "dry run on $ranks ranks"
+done
+finish
