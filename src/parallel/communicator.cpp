@@ -74,6 +74,7 @@ void check_mpi(int code, const char* call) {
 Communicator::Communicator(MPI_Comm owned)
     : handle_(owned), unwinding_at_birth_(std::uncaught_exceptions()) {
   make_errors_fatal(handle_);
+  check_mpi(MPI_Comm_set_name(handle_, "mensura"), "MPI_Comm_set_name");
   check_mpi(MPI_Comm_rank(handle_, &rank_), "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(handle_, &size_), "MPI_Comm_size");
 }
