@@ -34,7 +34,10 @@ Deck parse(const Source& source, const Schema& schema) {
   Diagnostics diagnostics(source.file);
   RawNode raw = parse_yaml(source.file, source.bytes);
   remove_duplicates(raw, "", diagnostics);
-  for (const std::string& text : source.overrides) apply_override(raw, text, diagnostics);
+  int number = 0;
+  for (const std::string& text : source.overrides) {
+    apply_override(raw, text, ++number, diagnostics);
+  }
   Variables variables = source.variables;
   variables["DECK"] = std::filesystem::path(source.file).stem().string();
   Reader reader(diagnostics, variables, source.folder);

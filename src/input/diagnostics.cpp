@@ -44,7 +44,13 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
     best = candidate;
     best_distance = found;
   }
-  return best;
+  if (!best.empty() || word.size() < 3) return best;
+  // A word cut short or drawn out: euclid for euclidean.
+  const auto related = [&](const std::string& candidate) {
+    return candidate.size() >= 3 && (candidate.starts_with(word) || word.starts_with(candidate));
+  };
+  const auto found = std::find_if(candidates.begin(), candidates.end(), related);
+  return found == candidates.end() ? best : *found;
 }
 
 std::string suggestion(std::string_view word, const std::vector<std::string>& candidates) {
@@ -94,7 +100,7 @@ void Diagnostics::unknown_name(const Node& node, const std::string& found, const
 
 std::string Diagnostics::text() const {
   std::vector<Entry> sorted = errors_;
-  // Positions in the file first, overrides after them in the order in which they were found.
+  // Positions in the file first, overrides after them in their order.
   std::stable_sort(sorted.begin(), sorted.end(), [](const Entry& a, const Entry& b) {
     return std::tuple(a.mark.line == 0, a.mark.line, a.mark.column) <
            std::tuple(b.mark.line == 0, b.mark.line, b.mark.column);

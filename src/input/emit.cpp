@@ -97,7 +97,7 @@ void emit_entry(const Value& child, const std::string& indent, std::string& out)
   std::string nested;
   if (is_block(child)) emit_block(child, indent + "  ", false, nested);
   if (!is_block(child)) {
-    out += " " + flow(child) + "\n";
+    out += fmt::format(" {}\n", flow(child));
   } else if (nested.empty()) {
     out += child.kind == Kind::tables ? " []\n" : " {}\n";
   } else {

@@ -15,7 +15,7 @@ namespace mensura::input {
 struct Mark {
   std::string source{};
   int line = 0;    ///< from 1; 0 for an override or a default
-  int column = 0;  ///< from 1
+  int column = 0;  ///< from 1; the number of the override where line is 0
   std::string text() const;
 };
 

@@ -212,14 +212,19 @@ Range parse_range(const std::string& text) {
   return range;
 }
 
-std::string count_words(const std::string& text) {
+std::string entries(std::size_t number) {
+  return fmt::format("{} {}", number, number == 1 ? "entry" : "entries");
+}
+
+std::string entry_words(const std::string& text) {
   const Range range = parse_range(text);
   const double low = range.low_open ? range.low + 1 : range.low;
   const double high = range.high_open ? range.high - 1 : range.high;
-  if (low == high) return format_real(low);
-  if (!std::isfinite(high)) return fmt::format("at least {}", low);
-  if (!std::isfinite(low)) return fmt::format("at most {}", high);
-  return fmt::format("{} to {}", low, high);
+  const auto words = [](double number) { return entries(static_cast<std::size_t>(number)); };
+  if (low == high) return words(low);
+  if (!std::isfinite(high)) return fmt::format("at least {}", words(low));
+  if (!std::isfinite(low)) return fmt::format("at most {}", words(high));
+  return fmt::format("{} to {}", low, words(high));
 }
 
 std::optional<double> parse_duration(const std::string& text) {

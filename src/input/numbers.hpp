@@ -39,7 +39,10 @@ struct Range {
 /// Empty text is the whole line. Throws Error{internal} when unreadable.
 Range parse_range(const std::string& text);
 
-/// "3", "at least 1", "at most 4", "1 to 3": a range of counts in words.
-std::string count_words(const std::string& range);
+/// "1 entry", "2 entries".
+std::string entries(std::size_t number);
+
+/// "3 entries", "at least 1 entry", "at most 4 entries", "1 to 3 entries": a range in words.
+std::string entry_words(const std::string& range);
 
 }  // namespace mensura::input

@@ -55,8 +55,8 @@ RawNode* descend(RawNode& node, const std::string& segment, const std::string& p
     if (index > number) {
       diagnostics.error(mark, join_path(path, segment),
                         fmt::format("found {}; expected the number of an entry, from 0, of a list "
-                                    "with {} entries",
-                                    quote(segment), number));
+                                    "with {}",
+                                    quote(segment), entries(number)));
       return nullptr;
     }
     if (index == number) node.children.push_back({});
@@ -78,9 +78,9 @@ bool has_empty(const std::vector<std::string>& segments) {
 
 }  // namespace
 
-void apply_override(RawNode& root, const std::string& text, Diagnostics& diagnostics) {
+void apply_override(RawNode& root, const std::string& text, int number, Diagnostics& diagnostics) {
   std::string shown = quote(text);
-  const Mark mark{"--set " + shown.substr(1, shown.size() - 2), 0, 0};
+  const Mark mark{"--set " + shown.substr(1, shown.size() - 2), 0, number};
   const std::size_t equals = text.find('=');
   const std::string path = text.substr(0, std::min(equals, text.size()));
   const std::vector<std::string> segments = split_path(path);

@@ -17,7 +17,7 @@ struct Reader::ActiveKeys {
   std::deque<Option> selectors{};              // made for the keys that choose a variant
   std::vector<const Option*> options{};        // that exist in this case
   std::vector<const Option*> inactive{};       // of other cases
-  std::map<std::string, std::string> cases{};  // key of another case -> "law: beta"
+  std::map<std::string, std::string> cases{};  // key of other cases -> "law: beta, gamma"
   bool undecided = false;  // a selector is missing or wrong: keys of any case may stand
 
   bool has(const std::string& key) const {
@@ -30,7 +30,8 @@ struct Reader::ActiveKeys {
   void add_inactive(const Variant& variant, const std::string& condition) {
     for (const Option& option : variant.options) {
       inactive.push_back(&option);
-      cases.emplace(option.key, condition);
+      const auto [at, fresh] = cases.emplace(option.key, condition);
+      if (!fresh) at->second += ", " + variant.name;
     }
   }
   // For messages; where the case is open, the keys of all cases.

@@ -173,8 +173,7 @@ void Reader::read_file_name(const RawNode& raw, const Option& option, Value& val
 
 void Reader::check_length(const Option& option, std::size_t number, Value& value) {
   if (parse_range(option.length).contains(static_cast<double>(number))) return;
-  reject(value, fmt::format("{} entr{}", number, number == 1 ? "y" : "ies"),
-         count_words(option.length));
+  reject(value, entries(number), entry_words(option.length));
 }
 
 void Reader::read_list(const Option& option, const RawNode& raw, Value& value) {
@@ -237,7 +236,7 @@ void Reader::read_matrix(const Option& option, const RawNode& raw, Value& value)
 void Reader::read_tuple(const Option& option, const RawNode& raw, Value& value) {
   if (raw.form != Form::list || raw.children.size() > option.elements.size()) {
     const std::string found =
-        raw.form == Form::list ? fmt::format("{} entries", raw.children.size()) : found_text(raw);
+        raw.form == Form::list ? entries(raw.children.size()) : found_text(raw);
     return reject(value, found, expected_text(option));
   }
   for (std::size_t i = 0; i < option.elements.size(); ++i) {
@@ -245,7 +244,7 @@ void Reader::read_tuple(const Option& option, const RawNode& raw, Value& value) 
     const std::string path = join_path(value.path, std::to_string(i));
     const bool given = i < raw.children.size();
     if (!given && element.default_value.empty()) {
-      return reject(value, fmt::format("{} entries", raw.children.size()), expected_text(option));
+      return reject(value, entries(raw.children.size()), expected_text(option));
     }
     value.children.push_back(given ? read_option(element, raw.children[i], path)
                                    : read_missing(element, path, value.mark));

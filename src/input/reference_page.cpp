@@ -23,22 +23,24 @@ std::string cell(const std::string& text) {
 }
 
 std::string code(const std::string& text) {
-  return text.empty() ? "" : "`" + cell(text) + "`";
+  return text.empty() ? "" : fmt::format("`{}`", cell(text));
 }
 
 constexpr const char* head =
     "| key | type | default | unit | range | meaning |\n| --- | --- | --- | --- | --- | --- |\n";
 
-// One driver's chapter: a section per table, in the order in which they are met.
+// One driver's chapter: a section per table, each followed by those that it contains.
 class Chapter {
  public:
   explicit Chapter(const Schema& schema) {
     text_ = fmt::format("## mensura-{}\n\n{}\n", schema.driver, schema.help);
-    visit(schema.root, "");
+    waiting_.emplace_back(&schema.root, "");
     while (!waiting_.empty()) {
       const auto [table, path] = waiting_.front();
       waiting_.pop_front();
       section(*table, path);
+      waiting_.insert(waiting_.begin(), met_.begin(), met_.end());
+      met_.clear();
     }
     prefixes(schema);
   }
@@ -48,20 +50,19 @@ class Chapter {
   // The path under which the table is described; a table met again is described once.
   const std::string& visit(const Table& table, const std::string& path) {
     const auto [at, fresh] = places_.emplace(&table, path);
-    if (fresh) waiting_.emplace_back(&table, path);
+    if (fresh) met_.emplace_back(&table, path);
     return at->second;
   }
 
   void section(const Table& table, const std::string& path) {
-    text_ += fmt::format("\n### {}{}\n\n", path.empty() ? "Top level" : code(path),
-                         path.empty() || table.name.empty() ? "" : " (" + table.name + ")");
-    if (!path.empty() && !table.help.empty()) text_ += table.help + ".\n\n";
+    text_ += fmt::format("\n### {}\n", path.empty() ? "Top level" : code(path));
+    if (!path.empty() && !table.help.empty()) text_ += fmt::format("\n{}.\n", table.help);
     if (!table.shorthand.empty()) {
-      text_ += fmt::format("A single value `v` stands for `{{{}: v}}`.\n\n", table.shorthand);
+      text_ += fmt::format("\nA single value `v` stands for `{{{}: v}}`.\n", table.shorthand);
     }
     std::string rows = selectors(table);
     for (const Option& option : table.options) rows += row(option, path);
-    if (!rows.empty()) text_ += head + rows;
+    if (!rows.empty()) text_ += fmt::format("\n{}{}", head, rows);
     for (const Variants& variants : table.variants) cases(variants, path);
   }
 
@@ -98,10 +99,7 @@ class Chapter {
 
   std::string row(const Option& option, const std::string& path) {
     std::string type = cell(type_name(option));
-    if (!option.length.empty()) {
-      const std::string words = count_words(option.length);
-      type += fmt::format(", {} {}", words, words == "1" ? "entry" : "entries");
-    }
+    if (!option.length.empty()) type += fmt::format(", {}", entry_words(option.length));
     std::string meaning = cell(option.help);
     if (option.table) {
       std::string inner = join_path(path, option.key);
@@ -128,6 +126,7 @@ class Chapter {
   std::string text_;
   std::map<const Table*, std::string> places_;
   std::deque<std::pair<const Table*, std::string>> waiting_;
+  std::deque<std::pair<const Table*, std::string>> met_;  // in the section at hand
 };
 
 }  // namespace

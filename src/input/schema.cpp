@@ -90,10 +90,7 @@ std::string expected_text(const Option& option) {
   const bool bare = type.starts_with("one of") || type.starts_with("true") || type == "text" ||
                     type.starts_with("named") || type.starts_with('[');
   std::string result = bare ? type : (type[0] == 'i' || type[0] == 'e' ? "an " : "a ") + type;
-  if (!option.length.empty()) {
-    const std::string words = count_words(option.length);
-    result += fmt::format(" with {} {}", words, words == "1" ? "entry" : "entries");
-  }
+  if (!option.length.empty()) result += fmt::format(" with {}", entry_words(option.length));
   if (!option.range.empty()) {
     const bool interval = option.range[0] == '(' || option.range[0] == '[';
     result += fmt::format("{} {}{}", is_plural(option) ? ", each" : "", interval ? "in " : "",

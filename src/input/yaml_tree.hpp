@@ -38,8 +38,9 @@ RawNode parse_yaml(const std::string& source, const std::string& bytes);
 /// Reports keys that occur twice in one map and removes all but the first.
 void remove_duplicates(RawNode& node, const std::string& path, Diagnostics& diagnostics);
 
-/// Applies "key.path=value"; errors go to `diagnostics`. All that it touches is marked with it.
-void apply_override(RawNode& root, const std::string& text, Diagnostics& diagnostics);
+/// Applies "key.path=value", the `number`th override; errors go to `diagnostics`. All that it
+/// touches is marked with it.
+void apply_override(RawNode& root, const std::string& text, int number, Diagnostics& diagnostics);
 
 /// "a.b": the path of a key below `parent`, which may be empty.
 std::string join_path(const std::string& parent, const std::string& key);
