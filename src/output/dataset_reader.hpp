@@ -61,8 +61,8 @@ std::int64_t count_points(const DatasetInfo& info, const Rows& rows);
 /// d = 1, of any float32, float64 or integer type, as doubles. Throws on all ranks what inspect()
 /// and count_points() throw, Error{input_data} with the first NaN, infinity or integer above 2^53
 /// (row and column of the file, from zero, smallest over all ranks), and Error{too_large} before
-/// reading when the blocks exceed the memory of a node (output/memory.hpp). Memory: the block and
-/// at most 16 MiB.
+/// reading when the blocks exceed the memory of a node (output/memory.hpp). Memory: the block, at
+/// most 16 MiB for conversion, and one chunk (at most 256 MiB) of a compressed dataset.
 PointBlock read_points(const parallel::Communicator& comm, const std::string& file,
                        const std::string& dataset, const Rows& rows = {});
 

@@ -88,6 +88,8 @@ class File {
                   const Labels& labels = {}, std::vector<std::int64_t> shape = {});
   void replicated(const std::string& dataset, const std::vector<std::string>& values,
                   const Labels& labels = {});
+  /// Replicated bytes, as uint8.
+  void bytes(const std::string& dataset, const std::string& content, const Labels& labels = {});
 
   // Distributed datasets: see Placement. Parent groups are created.
   void distributed(const std::string& dataset, std::span<const double> values,
@@ -99,6 +101,7 @@ class File {
   /// closes.
   void finish();
 
+  const parallel::Communicator& communicator() const noexcept;
   const std::string& path() const noexcept;
   /// True when the last dataset was written by collective MPI-IO on all ranks (HDF5 may silently
   /// fall back to independent transfers; a test asks).
