@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Points per second of the neighbour engine (build, search) and its memory per point.
+//   mpirun -np 2 bench_neighbours [points per set = 1000000] [dimension = 3] [k = 64] [law = gauss]
+// Two sets: standard normal, and the same shifted by 0.5 (gauss) or both uniform (uniform).
+#include "points/neighbours.hpp"
+
+#include <mpi.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <numbers>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "parallel/communicator.hpp"
+#include "parallel/random.hpp"
+#include "points/reduce.hpp"
+
+namespace {
+
+using mensura::parallel::Communicator;
+namespace points = mensura::points;
+
+double uniform(std::uint64_t counter) {
+  const std::uint64_t word = mensura::parallel::mix(counter * 0x9e3779b97f4a7c15ULL + 1);
+  return (static_cast<double>(word >> 11U) + 0.5) * 0x1p-53;
+}
+
+std::int64_t proportional_bytes() {
+  std::ifstream file("/proc/self/smaps_rollup");
+  for (std::string word; file >> word;) {
+    std::int64_t kilobytes = 0;
+    if (word == "Pss:" && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+points::LabelledPoints generate(const Communicator& comm, std::int64_t per_set, int dimension,
+                                bool gauss) {
+  points::LabelledPoints p;
+  p.dimension = dimension;
+  p.offsets = {0, per_set, 2 * per_set};
+  const std::int64_t begin = 2 * per_set * comm.rank() / comm.size();
+  const std::int64_t end = 2 * per_set * (comm.rank() + 1) / comm.size();
+  p.coordinates.reserve(static_cast<std::size_t>((end - begin) * dimension));
+  p.ids.reserve(static_cast<std::size_t>(end - begin));
+  for (std::int64_t i = begin; i < end; ++i) {
+    p.ids.push_back(static_cast<std::uint64_t>(i));
+    for (int j = 0; j < dimension; ++j) {
+      const auto counter = static_cast<std::uint64_t>((i * dimension + j) * 2);
+      double x = uniform(counter);
+      if (gauss) {
+        x = std::sqrt(-2 * std::log(x)) * std::cos(2 * std::numbers::pi * uniform(counter + 1));
+        if (i >= per_set && j == 0) x += 0.5;
+      }
+      p.coordinates.push_back(x);
+    }
+  }
+  return p;
+}
+
+void run(const Communicator& comm, std::int64_t per_set, int dimension, int k, bool gauss) {
+  const auto before = comm.sum(proportional_bytes());
+  auto data = generate(comm, per_set, dimension, gauss);
+  const std::vector<std::int64_t> offsets = data.offsets;
+  std::int64_t peak = 0;
+  comm.barrier();
+  const double start = MPI_Wtime();
+  points::NeighbourEngine engine(comm, std::move(data), k);
+  comm.barrier();
+  const double built = MPI_Wtime();
+  peak = comm.sum(proportional_bytes());
+  std::int64_t in_first_set = 0;
+  const points::Request request{~std::uint64_t{0}, k};
+  std::int64_t polls = 0;
+  engine.search(
+      {&request, 1}, ~std::uint64_t{0}, 0, 1,
+      [&](const points::Neighbourhood& site) {
+        points::for_each_query(site, 0, offsets, [&](int, std::int64_t copies, int skip) {
+          int count = 0;
+          points::count_label(site.lists[0], std::span<const int>(&k, 1), skip, 0,
+                              static_cast<std::uint64_t>(offsets[1]), std::span<int>(&count, 1));
+          in_first_set += copies * count;
+        });
+      },
+      [&] {
+        ++polls;
+        peak = std::max(peak, comm.sum(proportional_bytes()));
+      });
+  comm.barrier();
+  const double searched = MPI_Wtime();
+  std::int64_t own_peak = 0;
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word == "VmHWM:") status >> own_peak;
+  }
+  const std::int64_t total = 2 * per_set, sum = comm.sum(in_first_set);
+  const std::int64_t high_water = comm.sum(own_peak * 1024);
+  const auto statistics = engine.statistics();
+  if (!comm.is_root()) return;
+  const double n = static_cast<double>(total);
+  std::printf(
+      "ranks %d points %lld d %d k %d: build %.3f s (%.3g points/s), search %.3f s (%.3g "
+      "points/s), "
+      "total %.3f s, polls %lld, remote factor %.4f, PSS at polls %.1f B/point, VmHWM %.1f "
+      "B/point, "
+      "checksum %lld\n",
+      comm.size(), static_cast<long long>(total), dimension, k, built - start, n / (built - start),
+      searched - built, n / (searched - built), searched - start, static_cast<long long>(polls),
+      static_cast<double>(statistics.remote_queries) / static_cast<double>(statistics.queries),
+      static_cast<double>(peak - before) / n, static_cast<double>(high_water - before) / n,
+      static_cast<long long>(sum));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  MPI_Init(&argc, &argv);
+  {
+    const std::int64_t per_set = argc > 1 ? std::atoll(argv[1]) : 1000000;
+    const int dimension = argc > 2 ? std::atoi(argv[2]) : 3;
+    const int k = argc > 3 ? std::atoi(argv[3]) : 64;
+    const bool gauss = argc <= 4 || std::string(argv[4]) != "uniform";
+    run(Communicator::world(), per_set, dimension, k, gauss);
+  }
+  MPI_Finalize();
+  return 0;
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "points/candidates.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "parallel/random.hpp"
+
+namespace mensura::points {
+
+namespace {
+
+using parallel::mix;
+
+constexpr int max_buckets = 4096;
+
+bool nearer(const Candidate& a, const Candidate& b) noexcept {
+  return a.distance2 < b.distance2;
+}
+
+// Sorts almost sorted candidates; gives up (and sorts properly) when they are not.
+void sort_almost_sorted(std::vector<Candidate>& c, int n) {
+  std::int64_t budget = 16 * std::int64_t{n} + 64;
+  for (int i = 1; i < n; ++i) {
+    const Candidate moving = c[static_cast<std::size_t>(i)];
+    int j = i;
+    while (j > 0 && moving.distance2 < c[static_cast<std::size_t>(j - 1)].distance2) {
+      c[static_cast<std::size_t>(j)] = c[static_cast<std::size_t>(j - 1)];
+      --j;
+    }
+    c[static_cast<std::size_t>(j)] = moving;
+    budget -= i - j;
+    if (budget < 0) {
+      std::sort(c.begin(), c.begin() + n, nearer);
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+bool operator<(const Neighbour& a, const Neighbour& b) noexcept {
+  if (a.distance2 != b.distance2) return a.distance2 < b.distance2;
+  return mix(a.id) < mix(b.id);  // mix is a bijection: equal keys are equal ids
+}
+
+void Selector::set_request(std::uint64_t labels, int needed) {
+  const auto count = static_cast<unsigned>(offsets_.size() - 1);
+  const std::uint64_t all = count >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
+  labels_ = labels;
+  all_labels_ = (labels & all) == all;
+  needed_ = needed;
+}
+
+// A lower bound of the number of listed ids on the site, exact where it is cheap.
+int Selector::ids_of(std::uint32_t site) const noexcept {
+  if (sites_.first.empty() || !all_labels_) return 1;
+  return static_cast<int>(
+      std::min<std::uint32_t>(sites_.first[site + 1] - sites_.first[site], 1U << 20U));
+}
+
+std::uint64_t Selector::tie_key(std::uint32_t site) const noexcept {
+  for (const std::uint64_t id : sites_.copies(site)) {
+    if (selected(id)) return mix(id);
+  }
+  return ~std::uint64_t{0};
+}
+
+// Buckets of all candidates, starts_ as exclusive prefix sums, and the cut-off bucket.
+void Selector::bucket(const double* distance2, const std::uint32_t* site, int n) {
+  const int count =
+      std::min(max_buckets, static_cast<int>(std::bit_ceil(static_cast<unsigned>(n))));
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  for (int i = 0; i < n; ++i) {
+    low = distance2[i] < low ? distance2[i] : low;
+    high = distance2[i] > high ? distance2[i] : high;
+  }
+  const double scale = (count - 0.5) / (high - low);
+  linear_ = scale > 0.0 && scale < std::numeric_limits<double>::max() &&
+            high < std::numeric_limits<double>::max();
+  cutoff_ = count;
+  if (!linear_) return;
+  buckets_.resize(static_cast<std::size_t>(n));
+  starts_.assign(static_cast<std::size_t>(count) + 1, 0);
+  std::uint16_t* const where = buckets_.data();
+  for (int i = 0; i < n; ++i) {
+    where[i] = static_cast<std::uint16_t>(static_cast<std::int32_t>((distance2[i] - low) * scale));
+  }
+  std::int32_t* const starts = starts_.data();
+  if (sites_.first.empty() || !all_labels_) {
+    for (int i = 0; i < n; ++i) ++starts[where[i] + 1];
+    for (int b = 0; b < count; ++b) {
+      if (starts[b] >= needed_) {
+        cutoff_ = b;
+        break;
+      }
+      starts[b + 1] += starts[b];
+    }
+    return;
+  }
+  // With several ids on a site the cut-off counts ids, the positions count sites.
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(count) + 1, 0);
+  for (int i = 0; i < n; ++i) {
+    ++starts[where[i] + 1];
+    ids[where[i] + std::size_t{1}] += ids_of(site[i]);
+  }
+  for (int b = 0; b < count; ++b) {
+    if (ids[static_cast<std::size_t>(b)] >= needed_) {
+      cutoff_ = b;
+      break;
+    }
+    ids[static_cast<std::size_t>(b) + 1] += ids[static_cast<std::size_t>(b)];
+    starts[b + 1] += starts[b];
+  }
+}
+
+int Selector::shrink(double* distance2, std::uint32_t* site, int n, int limit, double& bound) {
+  bucket(distance2, site, n);
+  if (!linear_) return shrink_exactly(distance2, site, n, bound);
+  int kept = 0;
+  double largest = 0.0;
+  for (int i = 0; i < n; ++i) {
+    if (buckets_[static_cast<std::size_t>(i)] >= cutoff_) continue;
+    largest = std::max(largest, distance2[i]);
+    distance2[kept] = distance2[i];
+    site[kept++] = site[i];
+  }
+  if (kept >= limit) return shrink_exactly(distance2, site, kept, bound);
+  if (cutoff_ < static_cast<int>(starts_.size()) - 1) bound = std::min(bound, largest);
+  return kept;
+}
+
+// Keeps the `needed` sites that come first in (distance2, mix of the first listed id). Every other
+// site has `needed` ids before its own first one.
+int Selector::shrink_exactly(double* distance2, std::uint32_t* site, int n, double& bound) {
+  struct Keyed {
+    double distance2;
+    std::uint64_t key;
+    std::uint32_t site;
+  };
+  std::vector<Keyed> all(static_cast<std::size_t>(n));
+  for (int i = 0; i < n; ++i) {
+    all[static_cast<std::size_t>(i)] = {distance2[i], tie_key(site[i]), site[i]};
+  }
+  if (n > needed_) {
+    std::nth_element(
+        all.begin(), all.begin() + needed_ - 1, all.end(), [](const Keyed& a, const Keyed& b) {
+          return a.distance2 != b.distance2 ? a.distance2 < b.distance2 : a.key < b.key;
+        });
+    all.resize(static_cast<std::size_t>(needed_));
+    bound = std::min(bound, all.back().distance2);
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    distance2[i] = all[i].distance2;
+    site[i] = all[i].site;
+  }
+  return static_cast<int>(all.size());
+}
+
+int Selector::finish(const double* distance2, const std::uint32_t* site, int n, Neighbour* list) {
+  if (n == 0) return 0;
+  bucket(distance2, site, n);
+  if (linear_) {
+    const int total = cutoff_ < static_cast<int>(starts_.size()) - 1
+                          ? starts_[static_cast<std::size_t>(cutoff_)]
+                          : n;
+    sorted_.resize(static_cast<std::size_t>(total));
+    Candidate* const out = sorted_.data();
+    std::int32_t* const starts = starts_.data();
+    for (int i = 0; i < n; ++i) {
+      const auto b = buckets_[static_cast<std::size_t>(i)];
+      if (b < cutoff_) out[starts[b]++] = {distance2[i], site[i]};
+    }
+    sort_almost_sorted(sorted_, total);
+  } else {
+    sorted_.resize(static_cast<std::size_t>(n));
+    for (int i = 0; i < n; ++i) sorted_[static_cast<std::size_t>(i)] = {distance2[i], site[i]};
+    std::sort(sorted_.begin(), sorted_.end(), nearer);
+  }
+  return sites_.first.empty() && all_labels_ ? finish_single(list) : finish_general(list);
+}
+
+// One id per site: only runs of equal distances need a look at the ids.
+int Selector::finish_single(Neighbour* list) {
+  const auto n = sorted_.size();
+  bool ties = false;
+  for (std::size_t i = 1; i < n; ++i) ties |= sorted_[i].distance2 == sorted_[i - 1].distance2;
+  for (std::size_t i = 0; ties && i < n;) {
+    std::size_t end = i + 1;
+    while (end < n && sorted_[end].distance2 == sorted_[i].distance2) ++end;
+    if (end - i > 1) {
+      std::sort(sorted_.begin() + static_cast<std::ptrdiff_t>(i),
+                sorted_.begin() + static_cast<std::ptrdiff_t>(end),
+                [this](const Candidate& a, const Candidate& b) {
+                  return mix(sites_.ids[a.site]) < mix(sites_.ids[b.site]);
+                });
+    }
+    i = end;
+  }
+  const int count = std::min(needed_, static_cast<int>(n));
+  for (int i = 0; i < count; ++i) {
+    const Candidate& c = sorted_[static_cast<std::size_t>(i)];
+    list[i] = {c.distance2, sites_.ids[c.site]};
+  }
+  return count;
+}
+
+// Expands sites to ids until the list is full and the run of equal distances is complete.
+int Selector::finish_general(Neighbour* list) {
+  expanded_.clear();
+  const auto enough = static_cast<std::size_t>(needed_);
+  for (std::size_t i = 0; i < sorted_.size();) {
+    if (expanded_.size() >= enough) break;
+    const std::size_t run = expanded_.size();
+    const double distance2 = sorted_[i].distance2;
+    std::size_t sites_in_run = 0;
+    for (; i < sorted_.size() && sorted_[i].distance2 == distance2; ++i, ++sites_in_run) {
+      std::size_t taken = 0;
+      for (const std::uint64_t id : sites_.copies(sorted_[i].site)) {
+        if (!selected(id)) continue;
+        if (++taken > enough) break;
+        expanded_.push_back({distance2, id});
+      }
+    }
+    if (sites_in_run > 1) {
+      std::sort(expanded_.begin() + static_cast<std::ptrdiff_t>(run), expanded_.end());
+    }
+  }
+  const std::size_t count = std::min(enough, expanded_.size());
+  std::copy_n(expanded_.begin(), count, list);
+  return static_cast<int>(count);
+}
+
+}  // namespace mensura::points

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "points/sites.hpp"
+
+namespace mensura::points {
+
+struct Candidate {
+  double distance2;
+  std::uint32_t site;
+};
+
+/// Turns the unordered candidates of one query into its exact neighbour list. Distances are spread
+/// over buckets that are linear between the smallest and the largest one; subtraction, product and
+/// truncation are monotone, so bucket order never contradicts distance order, and a final insertion
+/// pass over an almost sorted array makes the order exact. Linear time against n log n of a sort.
+class Selector {
+ public:
+  Selector(const Sites& sites, std::span<const std::int64_t> offsets)
+      : sites_(sites), offsets_(offsets) {}
+
+  /// Which sets count, and k + 1: how many ids a list holds.
+  void set_request(std::uint64_t labels, int needed);
+
+  /// Shortens n > needed candidates to fewer than `limit` (> needed) without losing one that can
+  /// belong to the list. Returns the new n and an upper bound of the list's last distance2.
+  int shrink(double* distance2, std::uint32_t* site, int n, int limit, double& bound);
+
+  /// Writes min(needed, available) neighbours to `list` in neighbour order; returns how many.
+  int finish(const double* distance2, const std::uint32_t* site, int n, Neighbour* list);
+
+ private:
+  void bucket(const double* distance2, const std::uint32_t* site, int n);
+  void sort_candidates();
+  int ids_of(std::uint32_t site) const noexcept;
+  std::uint64_t tie_key(std::uint32_t site) const noexcept;
+  int finish_single(Neighbour* list);
+  int finish_general(Neighbour* list);
+  int shrink_exactly(double* distance2, std::uint32_t* site, int n, double& bound);
+  bool selected(std::uint64_t id) const noexcept {
+    return all_labels_ || ((labels_ >> static_cast<unsigned>(label_of(id, offsets_))) & 1U) != 0;
+  }
+
+  const Sites& sites_;
+  std::span<const std::int64_t> offsets_;
+  std::uint64_t labels_ = ~std::uint64_t{0};
+  bool all_labels_ = true;
+  int needed_ = 1;
+  int cutoff_ = 0;      // first bucket that cannot hold an entry of the list
+  bool linear_ = true;  // buckets are usable
+  std::vector<std::uint16_t> buckets_;
+  std::vector<std::int32_t> starts_;
+  std::vector<Candidate> sorted_;
+  std::vector<Neighbour> expanded_;
+};
+
+}  // namespace mensura::points

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "points/neighbours.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <limits>
+#include <optional>
+
+#include "parallel/exchange.hpp"
+#include "parallel/random.hpp"
+#include "points/local_search.hpp"
+#include "points/partition.hpp"
+#include "points/rank_tree.hpp"
+#include "points/remote.hpp"
+#include "points/sites.hpp"
+#include "points/tree.hpp"
+
+namespace mensura::points {
+
+using parallel::Error;
+using parallel::ExitCode;
+
+namespace {
+
+using Packet = parallel::SparseExchange::Packet;
+
+// Local work between two meetings of the ranks, in coordinate operations: about a second.
+constexpr std::int64_t work_per_round = 600'000'000;
+constexpr std::int64_t partition_piece_bytes = std::int64_t{8} << 20;
+
+void check_arguments(const LabelledPoints& points, int max_k, std::int64_t total) {
+  if (points.dimension < 1 || points.dimension > 32) {
+    throw Error(ExitCode::usage,
+                fmt::format("points of dimension {} given to the tree search, which takes 1 to 32",
+                            points.dimension));
+  }
+  if (points.offsets.size() < 2 || points.offsets.size() > 65) {
+    throw Error(ExitCode::usage, fmt::format("{} sets given, the neighbour search takes 1 to 64",
+                                             std::max<std::size_t>(points.offsets.size(), 1) - 1));
+  }
+  if (max_k < 1 || max_k > 4096) {
+    throw Error(ExitCode::usage,
+                fmt::format("`neighbours` is {}; it must be from 1 to 4096", max_k));
+  }
+  if (total <= max_k) {
+    throw Error(ExitCode::usage,
+                fmt::format("k = {} neighbours asked for, but the union of the sets holds only {} "
+                            "points; lower `neighbours`",
+                            max_k, total));
+  }
+}
+
+}  // namespace
+
+struct NeighbourEngine::State {
+  State(const parallel::Communicator& parent, int largest_k, const EngineOptions& engine_options)
+      : comm(parallel::Communicator::duplicate(parent.handle())),
+        max_k(largest_k),
+        options(engine_options) {}
+
+  void build(LabelledPoints points);
+  bool in_batch(std::uint32_t site, std::uint64_t query_labels, std::uint64_t batch,
+                std::uint64_t batches) const;
+
+  parallel::Communicator comm;
+  int max_k;
+  EngineOptions options;
+  std::vector<std::int64_t> offsets;
+  Sites sites;
+  Tree tree;
+  std::optional<RankTree> ranks;
+  EngineStatistics global;                       // sites, points, coincident: over all ranks
+  std::int64_t queries = 0, remote_queries = 0;  // of this rank
+};
+
+void NeighbourEngine::State::build(LabelledPoints points) {
+  offsets = points.offsets;
+  global.points = comm.sum(static_cast<std::int64_t>(points.ids.size()));
+  parallel::agree(comm, [&] { check_arguments(points, max_k, global.points); });
+  const std::int64_t kept =
+      options.keep_all_copies ? std::numeric_limits<std::int64_t>::max() : std::int64_t{max_k} + 1;
+  parallel::agree(comm,
+                  [&] { sites = merge_coincident(make_sites(std::move(points)), offsets, kept); });
+  if (comm.size() > 1) {
+    Assignment assignment = bisect(comm, sites);
+    sites = redistribute(comm, std::move(sites), std::move(assignment), partition_piece_bytes);
+  }
+  std::int64_t coincident = 0;
+  parallel::agree(comm, [&] {
+    if (comm.size() > 1) sites = merge_coincident(std::move(sites), offsets, kept);
+    tree = build_tree(sites, options.leaf_size, offsets);
+    std::vector<std::int64_t> counts(offsets.size() - 1);
+    for (std::size_t site = 0; !sites.first.empty() && site < sites.size(); ++site) {
+      sites.count_labels(site, offsets, counts);
+      std::int64_t here = 0;
+      for (const std::int64_t count : counts) here += count;
+      if (here > 1) coincident += here;
+    }
+  });
+  global.sites = comm.sum(static_cast<std::int64_t>(tree.sites));
+  global.coincident = comm.sum(coincident);
+  ranks.emplace(comm, tree);
+}
+
+bool NeighbourEngine::State::in_batch(std::uint32_t site, std::uint64_t query_labels,
+                                      std::uint64_t batch, std::uint64_t batches) const {
+  const auto copies = sites.copies(site);
+  if (batches > 1 && parallel::mix(parallel::mix(copies.front())) % batches != batch) return false;
+  return std::ranges::any_of(copies, [&](std::uint64_t id) {
+    return ((query_labels >> static_cast<unsigned>(label_of(id, offsets))) & 1U) != 0;
+  });
+}
+
+namespace {
+
+// Builds the Neighbourhood of a site and calls the visitor. The first exception of a visitor is
+// kept until the ranks meet.
+class Visitor {
+ public:
+  Visitor(const Sites& sites, const Tree& tree, std::span<const std::int64_t> offsets,
+          const std::function<void(const Neighbourhood&)>& visit)
+      : sites_(sites),
+        tree_(tree),
+        offsets_(offsets),
+        visit_(visit),
+        position_(static_cast<std::size_t>(tree.dimension)),
+        counts_(offsets.size() - 1) {}
+
+  void operator()(std::uint32_t site, std::span<const std::span<const Neighbour>> lists) {
+    if (failure_) return;
+    for (std::size_t j = 0; j < position_.size(); ++j) {
+      position_[j] = tree_.coordinate(site, static_cast<int>(j));
+    }
+    sites_.count_labels(site, offsets_, counts_);
+    try {
+      visit_(Neighbourhood{position_, sites_.copies(site), counts_, lists});
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+  }
+  const std::exception_ptr& failure() const noexcept { return failure_; }
+
+ private:
+  const Sites& sites_;
+  const Tree& tree_;
+  std::span<const std::int64_t> offsets_;
+  const std::function<void(const Neighbourhood&)>& visit_;
+  std::vector<double> position_;
+  std::vector<std::int64_t> counts_;
+  std::exception_ptr failure_;
+};
+
+// One call of NeighbourEngine::search: a pipeline of rounds. In round t every rank searches its
+// chunk t while the questions of chunk t - 1 and the answers of chunk t - 2 are on their way.
+class Pipeline {
+ public:
+  struct Selection {
+    std::function<bool(std::uint32_t)> wanted;
+    std::uint32_t sites;
+  };
+
+  Pipeline(const parallel::Communicator& comm, const Tree& tree, const Sites& sites,
+           const RankTree& ranks, std::span<const std::int64_t> offsets,
+           std::span<const Request> requests, const EngineOptions& options, Selection selection,
+           Visitor& visit)
+      : comm_(comm),
+        tree_(tree),
+        search_(tree, sites, offsets, requests),
+        remote_(ranks, requests, tree.dimension),
+        requests_(requests.size()),
+        chunk_bytes_(std::max<std::int64_t>(1, options.remote_buffer_bytes / 3)),
+        selection_(std::move(selection)),
+        visit_(visit),
+        questions_(comm, 0),
+        answers_(comm, 1),
+        group_(tree.dimension, static_cast<int>(requests.size())) {}
+
+  void run(const std::function<void()>& poll) {
+    bool all_searched = false;
+    for (int drain = comm_.size() > 1 ? 2 : 0; !all_searched || drain-- > 0;) {
+      Waiting chunk;
+      if (!all_searched) search_chunk(chunk);
+      if (comm_.size() > 1) communicate(std::move(chunk));
+      if (!all_searched) all_searched = comm_.max(std::int64_t{next_ < selection_.sites}) == 0;
+      if (poll) poll();
+    }
+  }
+
+  std::int64_t queries() const noexcept { return queries_; }
+  std::int64_t remote_queries() const noexcept { return remote_queries_; }
+
+ private:
+  void progress() {
+    if (questions_travel_) questions_.progress();
+    if (answers_travel_) answers_.progress();
+  }
+
+  // Searches sites in tree order until the round's share of work or of memory is used up. Sites
+  // that need nobody else are visited at once.
+  void search_chunk(Waiting& chunk) {
+    const std::int64_t stop = search_.work() + work_per_round;
+    while (next_ < selection_.sites && search_.work() < stop && chunk.bytes < chunk_bytes_) {
+      fill_group();
+      if (group_.size == 0) return;
+      search_.run(group_);
+      queries_ += group_.size;
+      const std::uint32_t waiting =
+          comm_.size() > 1 ? remote_.file(group_, members_, search_, chunk) : 0;
+      visit_lanes(~waiting);
+      progress();
+    }
+    remote_queries_ += chunk.queries;
+  }
+
+  void fill_group() {
+    group_.size = 0;
+    members_.clear();
+    for (; next_ < selection_.sites && group_.size < QueryGroup::lanes; ++next_) {
+      if (!selection_.wanted(next_)) continue;
+      members_.push_back(next_);
+      for (int j = 0; j < tree_.dimension; ++j) {
+        group_.position(j)[group_.size] = tree_.coordinate(next_, j);
+      }
+      for (int r = 0; r < static_cast<int>(requests_); ++r) {
+        group_.bound(r, group_.size) = std::numeric_limits<double>::infinity();
+      }
+      ++group_.size;
+    }
+  }
+
+  void visit_lanes(std::uint32_t lanes) {
+    lists_.resize(requests_);
+    for (int lane = 0; lane < group_.size; ++lane) {
+      if (((lanes >> static_cast<unsigned>(lane)) & 1U) == 0) continue;
+      for (std::size_t r = 0; r < requests_; ++r) {
+        lists_[r] = search_.list(static_cast<int>(r), lane);
+      }
+      visit_(members_[static_cast<std::size_t>(lane)], lists_);
+    }
+  }
+
+  void communicate(Waiting chunk) {
+    std::vector<Packet> replies;
+    if (questions_travel_) {
+      questions_.wait();
+      replies = remote_.answer(questions_.take_received(), search_, [this] {
+        if (answers_travel_) answers_.progress();
+      });
+    }
+    if (answers_travel_) {
+      answers_.wait();
+      remote_.finish(answered_, answers_.take_received(),
+                     [this](std::uint32_t site, RemoteRound::Lists lists) { visit_(site, lists); });
+    }
+    answers_travel_ = questions_travel_;
+    if (answers_travel_) answers_.begin(std::move(replies));
+    answered_ = std::move(asked_);
+    std::vector<Packet> packets;
+    for (auto& [rank, bytes] : chunk.outgoing) packets.push_back({rank, std::move(bytes)});
+    chunk.outgoing.clear();
+    questions_.begin(std::move(packets));
+    questions_travel_ = true;
+    asked_ = std::move(chunk);
+  }
+
+  const parallel::Communicator& comm_;
+  const Tree& tree_;
+  LocalSearch search_;
+  RemoteRound remote_;
+  std::size_t requests_;
+  std::int64_t chunk_bytes_;
+  Selection selection_;
+  Visitor& visit_;
+  parallel::SparseExchange questions_, answers_;
+  bool questions_travel_ = false, answers_travel_ = false;
+  Waiting asked_, answered_;
+  QueryGroup group_;
+  std::vector<std::uint32_t> members_;
+  std::vector<std::span<const Neighbour>> lists_;
+  std::uint32_t next_ = 0;
+  std::int64_t queries_ = 0, remote_queries_ = 0;
+};
+
+void check_requests(std::span<const Request> requests, int max_k, std::int64_t batch,
+                    std::int64_t batches) {
+  for (const Request& request : requests) {
+    if (request.neighbours < 1 || request.neighbours > max_k) {
+      throw Error(
+          ExitCode::usage,
+          fmt::format("k = {} neighbours asked for, but the search was prepared for 1 to {}",
+                      request.neighbours, max_k));
+    }
+  }
+  parallel::require(batches >= 1 && batch >= 0 && batch < batches,
+                    fmt::format("neighbour search: batch {} of {}", batch, batches));
+}
+
+}  // namespace
+
+NeighbourEngine::NeighbourEngine(const parallel::Communicator& comm, LabelledPoints points,
+                                 int max_k, EngineOptions options)
+    : state_(std::make_unique<State>(comm, max_k, options)) {
+  state_->build(std::move(points));
+}
+
+NeighbourEngine::~NeighbourEngine() = default;
+
+void NeighbourEngine::search(std::span<const Request> requests, std::uint64_t query_labels,
+                             std::int64_t batch, std::int64_t batches,
+                             const std::function<void(const Neighbourhood&)>& visit,
+                             const std::function<void()>& poll) {
+  State& s = *state_;
+  check_requests(requests, s.max_k, batch, batches);  // the same arguments on every rank
+  Visitor visitor(s.sites, s.tree, s.offsets, visit);
+  Pipeline pipeline(s.comm, s.tree, s.sites, *s.ranks, s.offsets, requests, s.options,
+                    {[&](std::uint32_t site) {
+                       return s.in_batch(site, query_labels, static_cast<std::uint64_t>(batch),
+                                         static_cast<std::uint64_t>(batches));
+                     },
+                     s.tree.sites},
+                    visitor);
+  pipeline.run(poll);
+  parallel::agree(s.comm, [&] {
+    if (visitor.failure()) std::rethrow_exception(visitor.failure());
+  });
+  s.queries += pipeline.queries();
+  s.remote_queries += pipeline.remote_queries();
+}
+
+EngineStatistics NeighbourEngine::statistics() const {
+  EngineStatistics result = state_->global;
+  result.queries = state_->comm.sum(state_->queries);
+  result.remote_queries = state_->comm.sum(state_->remote_queries);
+  return result;
+}
+
+}  // namespace mensura::points
