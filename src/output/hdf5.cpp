@@ -20,8 +20,10 @@ using parallel::Error;
 using parallel::ExitCode;
 
 constexpr std::int64_t chunk_bytes = std::int64_t{1} << 20;
-// Room that HDF5's own records (headers, groups, attributes) may take between two reservations.
-constexpr std::int64_t metadata_room = std::int64_t{1} << 18;
+// More than HDF5's own records (headers, groups, heaps, attributes) take for one call of ours.
+constexpr std::int64_t records_per_call = std::int64_t{1} << 14;
+// Reserved at once, so that not every attribute asks the file system.
+constexpr std::int64_t reserve_ahead = std::int64_t{1} << 18;
 
 std::int64_t product(const std::vector<std::int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -89,7 +91,8 @@ struct File::State {
   std::string path;
   Storage storage = Storage::contiguous;
   hid_t file = H5I_INVALID_HID;
-  std::int64_t reserved = 0;
+  std::int64_t bound = 0;     ///< bytes that the file has at most
+  std::int64_t reserved = 0;  ///< bytes that the disk holds for it
   bool has_complete = false;
   bool collective = false;
 
@@ -152,20 +155,18 @@ void File::State::open() {
 // Makes sure of the space for `bytes` more of data and for HDF5's own records: a full disk must
 // never be met inside HDF5, which cannot close a file whose metadata did not fit.
 void File::State::reserve_room(std::int64_t bytes, const std::string& what) {
-  haddr_t end = 0;
-  settle(H5Fget_eoa(file, &end) >= 0, what);
-  const std::int64_t needed = static_cast<std::int64_t>(end) + bytes + metadata_room;
-  if (needed <= reserved) return;
-  // The end of the file is the same on all ranks, and so is the decision to reserve.
+  // HDF5 does not tell the end of a parallel file; an upper bound does, the same on all ranks.
+  bound += bytes + records_per_call;
+  if (bound <= reserved) return;
   try {
     parallel::agree(*comm, [&] {
-      if (comm->is_root()) reserve(path, needed + metadata_room, what);
+      if (comm->is_root()) reserve(path, bound + reserve_ahead, what);
     });
   } catch (const Error&) {
     abandon();
     throw;
   }
-  reserved = needed + metadata_room;
+  reserved = bound + reserve_ahead;
 }
 
 // Collective. Closes and removes a file that cannot be finished. Its disk blocks go first, so that
