@@ -133,8 +133,16 @@ void File::State::settle(bool succeeded, const std::string& what) {
 
 void File::State::open() {
   initialise_hdf5();
+  // HDF5 begins to owe the disk something when it creates the file: a full one must show before.
   parallel::agree(*comm, [this] {
-    if (comm->is_root()) create_empty(path);
+    if (!comm->is_root()) return;
+    create_empty(path);
+    try {
+      reserve(path, reserve_ahead, "the file header");
+    } catch (const Error&) {
+      remove_quietly(path);
+      throw;
+    }
   });
   parallel::agree(*comm, [this] { check_writable(path); });
   const PropertyHandle access = parallel_access(*comm);
