@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Points per second of the neighbour engine (build, search) and its memory per point.
 //   mpirun -np 2 bench_neighbours [points per set = 1000000] [dimension = 3] [k = 64] [law = gauss]
+//   [leaf size = 32]
 // Two sets: standard normal, and the same shifted by 0.5 (gauss) or both uniform (uniform).
 #include "points/neighbours.hpp"
 
 #include <mpi.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cmath>
@@ -64,14 +66,15 @@ points::LabelledPoints generate(const Communicator& comm, std::int64_t per_set, 
   return p;
 }
 
-void run(const Communicator& comm, std::int64_t per_set, int dimension, int k, bool gauss) {
+void run(const Communicator& comm, std::int64_t per_set, int dimension, int k, bool gauss,
+         std::int64_t leaf_size) {
   const auto before = comm.sum(proportional_bytes());
   auto data = generate(comm, per_set, dimension, gauss);
   const std::vector<std::int64_t> offsets = data.offsets;
   std::int64_t peak = 0;
   comm.barrier();
   const double start = MPI_Wtime();
-  points::NeighbourEngine engine(comm, std::move(data), k);
+  points::NeighbourEngine engine(comm, std::move(data), k, {.leaf_size = leaf_size});
   comm.barrier();
   const double built = MPI_Wtime();
   peak = comm.sum(proportional_bytes());
@@ -101,6 +104,9 @@ void run(const Communicator& comm, std::int64_t per_set, int dimension, int k, b
   }
   const std::int64_t total = 2 * per_set, sum = comm.sum(in_first_set);
   const std::int64_t high_water = comm.sum(own_peak * 1024);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const std::int64_t cpu = comm.sum(usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec);
   const auto statistics = engine.statistics();
   if (!comm.is_root()) return;
   const double n = static_cast<double>(total);
@@ -109,12 +115,12 @@ void run(const Communicator& comm, std::int64_t per_set, int dimension, int k, b
       "points/s), "
       "total %.3f s, polls %lld, remote factor %.4f, PSS at polls %.1f B/point, VmHWM %.1f "
       "B/point, "
-      "checksum %lld\n",
+      "user CPU of all ranks %.2f s, checksum %lld\n",
       comm.size(), static_cast<long long>(total), dimension, k, built - start, n / (built - start),
       searched - built, n / (searched - built), searched - start, static_cast<long long>(polls),
       static_cast<double>(statistics.remote_queries) / static_cast<double>(statistics.queries),
       static_cast<double>(peak - before) / n, static_cast<double>(high_water - before) / n,
-      static_cast<long long>(sum));
+      static_cast<double>(cpu) * 1e-6, static_cast<long long>(sum));
 }
 
 }  // namespace
@@ -126,7 +132,8 @@ int main(int argc, char** argv) {
     const int dimension = argc > 2 ? std::atoi(argv[2]) : 3;
     const int k = argc > 3 ? std::atoi(argv[3]) : 64;
     const bool gauss = argc <= 4 || std::string(argv[4]) != "uniform";
-    run(Communicator::world(), per_set, dimension, k, gauss);
+    const std::int64_t leaf_size = argc > 5 ? std::atoll(argv[5]) : 32;
+    run(Communicator::world(), per_set, dimension, k, gauss, leaf_size);
   }
   MPI_Finalize();
   return 0;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "parallel/random.hpp"
+#include "points/lanes.hpp"
 
 namespace mensura::points {
 
@@ -14,27 +15,80 @@ namespace {
 using parallel::mix;
 
 constexpr int max_buckets = 4096;
+constexpr int counted_at_most = 128;  // up to here counting beats buckets; below 256, see rank_keys
 
 bool nearer(const Candidate& a, const Candidate& b) noexcept {
   return a.distance2 < b.distance2;
 }
 
-// Sorts almost sorted candidates; gives up (and sorts properly) when they are not.
-void sort_almost_sorted(std::vector<Candidate>& c, int n) {
-  std::int64_t budget = 16 * std::int64_t{n} + 64;
+typedef std::int32_t Sixteen __attribute__((vector_size(64), aligned(4), may_alias));
+typedef double EightUnaligned __attribute__((vector_size(64), aligned(8), may_alias));
+
+const EightUnaligned& eight_at(const double* p) noexcept {
+  return *reinterpret_cast<const EightUnaligned*>(p);
+}
+
+struct Range {
+  double low, high;
+};
+
+// Smallest and largest of n >= 8 values; the last block overlaps the one before.
+Range range_of(const double* values, int n) noexcept {
+  Eight low = eight_at(values), high = low;
+  for (int i = 8; i < n + 7; i += 8) {
+    const Eight x = eight_at(values + std::min(i, n - 8));
+    low = x < low ? x : low;
+    high = x > high ? x : high;
+  }
+  Range range{low[0], high[0]};
+  for (int i = 1; i < 8; ++i) {
+    range.low = std::min(range.low, low[i]);
+    range.high = std::max(range.high, high[i]);
+  }
+  return range;
+}
+
+// before + (key < own), lane by lane.
+[[gnu::always_inline]] inline void count_below(Sixteen& before, std::int32_t key,
+                                               const Sixteen& own) {
+#if defined(__AVX512F__)
+  const __m512i count = (__m512i)before;
+  before = (Sixteen)_mm512_mask_sub_epi32(
+      count, _mm512_cmplt_epi32_mask(_mm512_set1_epi32(key), (__m512i)own), count,
+      _mm512_set1_epi32(-1));
+#else
+  before -= key < own;
+#endif
+}
+
+// ranks[i] = how many of the n distinct keys are smaller than keys[i]. Both arrays have room for a
+// multiple of 32.
+void rank_keys(const std::int32_t* keys, int n, std::int32_t* ranks) noexcept {
+  for (int begin = 0; begin < n; begin += 32) {
+    const Sixteen first = *reinterpret_cast<const Sixteen*>(keys + begin);
+    const Sixteen second = *reinterpret_cast<const Sixteen*>(keys + begin + 16);
+    Sixteen before_first = {}, before_second = {};
+#pragma GCC unroll 4
+    for (int j = 0; j < n; ++j) {
+      count_below(before_first, keys[j], first);
+      count_below(before_second, keys[j], second);
+    }
+    *reinterpret_cast<Sixteen*>(ranks + begin) = before_first;
+    *reinterpret_cast<Sixteen*>(ranks + begin + 16) = before_second;
+  }
+}
+
+// Insertion sort of almost sorted candidates; a proper sort when they turn out not to be.
+void settle(Candidate* c, int n) {
+  std::int64_t budget = 8 * std::int64_t{n};
   for (int i = 1; i < n; ++i) {
-    const Candidate moving = c[static_cast<std::size_t>(i)];
+    if (!(c[i].distance2 < c[i - 1].distance2)) continue;
+    const Candidate moving = c[i];
     int j = i;
-    while (j > 0 && moving.distance2 < c[static_cast<std::size_t>(j - 1)].distance2) {
-      c[static_cast<std::size_t>(j)] = c[static_cast<std::size_t>(j - 1)];
-      --j;
-    }
-    c[static_cast<std::size_t>(j)] = moving;
+    for (; j > 0 && moving.distance2 < c[j - 1].distance2; --j) c[j] = c[j - 1];
+    c[j] = moving;
     budget -= i - j;
-    if (budget < 0) {
-      std::sort(c.begin(), c.begin() + n, nearer);
-      return;
-    }
+    if (budget < 0) return std::sort(c, c + n, nearer);
   }
 }
 
@@ -67,15 +121,11 @@ std::uint64_t Selector::tie_key(std::uint32_t site) const noexcept {
   return ~std::uint64_t{0};
 }
 
-// Buckets of all candidates, starts_ as exclusive prefix sums, and the cut-off bucket.
+// Buckets of n >= 8 candidates, starts_ as exclusive prefix sums, and the cut-off bucket.
 void Selector::bucket(const double* distance2, const std::uint32_t* site, int n) {
   const int count =
-      std::min(max_buckets, static_cast<int>(std::bit_ceil(static_cast<unsigned>(n))));
-  double low = std::numeric_limits<double>::infinity(), high = -low;
-  for (int i = 0; i < n; ++i) {
-    low = distance2[i] < low ? distance2[i] : low;
-    high = distance2[i] > high ? distance2[i] : high;
-  }
+      std::min(max_buckets, static_cast<int>(std::bit_ceil(static_cast<unsigned>(n) / 8 + 1)));
+  const auto [low, high] = range_of(distance2, n);
   const double scale = (count - 0.5) / (high - low);
   linear_ = scale > 0.0 && scale < std::numeric_limits<double>::max() &&
             high < std::numeric_limits<double>::max();
@@ -83,10 +133,8 @@ void Selector::bucket(const double* distance2, const std::uint32_t* site, int n)
   if (!linear_) return;
   buckets_.resize(static_cast<std::size_t>(n));
   starts_.assign(static_cast<std::size_t>(count) + 1, 0);
-  std::uint16_t* const where = buckets_.data();
-  for (int i = 0; i < n; ++i) {
-    where[i] = static_cast<std::uint16_t>(static_cast<std::int32_t>((distance2[i] - low) * scale));
-  }
+  std::int32_t* const where = buckets_.data();
+  for (int i = 0; i < n; ++i) where[i] = static_cast<std::int32_t>((distance2[i] - low) * scale);
   std::int32_t* const starts = starts_.data();
   if (sites_.first.empty() || !all_labels_) {
     for (int i = 0; i < n; ++i) ++starts[where[i] + 1];
@@ -103,7 +151,7 @@ void Selector::bucket(const double* distance2, const std::uint32_t* site, int n)
   std::vector<std::int64_t> ids(static_cast<std::size_t>(count) + 1, 0);
   for (int i = 0; i < n; ++i) {
     ++starts[where[i] + 1];
-    ids[where[i] + std::size_t{1}] += ids_of(site[i]);
+    ids[static_cast<std::size_t>(where[i]) + 1] += ids_of(site[i]);
   }
   for (int b = 0; b < count; ++b) {
     if (ids[static_cast<std::size_t>(b)] >= needed_) {
@@ -158,25 +206,65 @@ int Selector::shrink_exactly(double* distance2, std::uint32_t* site, int n, doub
   return static_cast<int>(all.size());
 }
 
-int Selector::finish(const double* distance2, const std::uint32_t* site, int n, Neighbour* list) {
-  if (n == 0) return 0;
+// Every candidate goes to the position given by the number of its predecessors. The keys are the
+// distances rounded down to 23 bits of their range, made distinct by the index in the low 8 bits;
+// distances that round alike are put right at the end.
+void Selector::sort_small(const double* distance2, const std::uint32_t* site, int n,
+                          Candidate* out) {
+  constexpr double steps = 8388607.0;
+  double scale = std::numeric_limits<double>::infinity();
+  Range range{};
+  if (n >= 8 && n <= counted_at_most) {
+    range = range_of(distance2, n);
+    scale = range.high > range.low ? steps / (range.high - range.low) : 0.0;
+  }
+  if (!(scale < std::numeric_limits<double>::max())) {
+    for (int i = 0; i < n; ++i) out[i] = {distance2[i], site[i]};
+    return settle(out, n);
+  }
+  alignas(64) std::int32_t keys[counted_at_most], ranks[counted_at_most];
+  for (int i = 0; i < n; ++i) {
+    keys[i] = static_cast<std::int32_t>((distance2[i] - range.low) * scale) * 256 + i;
+  }
+  rank_keys(keys, n, ranks);
+  for (int i = 0; i < n; ++i) out[ranks[i]] = {distance2[i], site[i]};
+  settle(out, n);
+}
+
+// Returns how many candidates are in sorted_: all that can enter the list.
+int Selector::sort_by_buckets(const double* distance2, const std::uint32_t* site, int n) {
   bucket(distance2, site, n);
-  if (linear_) {
-    const int total = cutoff_ < static_cast<int>(starts_.size()) - 1
-                          ? starts_[static_cast<std::size_t>(cutoff_)]
-                          : n;
-    sorted_.resize(static_cast<std::size_t>(total));
-    Candidate* const out = sorted_.data();
-    std::int32_t* const starts = starts_.data();
-    for (int i = 0; i < n; ++i) {
-      const auto b = buckets_[static_cast<std::size_t>(i)];
-      if (b < cutoff_) out[starts[b]++] = {distance2[i], site[i]};
-    }
-    sort_almost_sorted(sorted_, total);
-  } else {
-    sorted_.resize(static_cast<std::size_t>(n));
+  sorted_.resize(static_cast<std::size_t>(n));
+  if (!linear_) {
     for (int i = 0; i < n; ++i) sorted_[static_cast<std::size_t>(i)] = {distance2[i], site[i]};
     std::sort(sorted_.begin(), sorted_.end(), nearer);
+    return n;
+  }
+  spread_distance2_.resize(static_cast<std::size_t>(n) + 8);
+  spread_site_.resize(static_cast<std::size_t>(n) + 8);
+  for (int i = 0; i < n; ++i) {
+    const std::int32_t b = buckets_[static_cast<std::size_t>(i)];
+    if (b >= cutoff_) continue;
+    const auto to = static_cast<std::size_t>(starts_[static_cast<std::size_t>(b)]++);
+    spread_distance2_[to] = distance2[i];
+    spread_site_[to] = site[i];
+  }
+  int begin = 0;  // after the spreading a bucket's start is its end
+  for (int b = 0; b < cutoff_; ++b) {
+    const int end = starts_[static_cast<std::size_t>(b)];
+    sort_small(spread_distance2_.data() + begin, spread_site_.data() + begin, end - begin,
+               sorted_.data() + begin);
+    begin = end;
+  }
+  return begin;
+}
+
+int Selector::finish(const double* distance2, const std::uint32_t* site, int n, Neighbour* list) {
+  if (n > counted_at_most) {
+    sorted_.resize(static_cast<std::size_t>(sort_by_buckets(distance2, site, n)));
+  } else {
+    sorted_.resize(static_cast<std::size_t>(n));
+    sort_small(distance2, site, n, sorted_.data());
   }
   return sites_.first.empty() && all_labels_ ? finish_single(list) : finish_general(list);
 }

@@ -14,10 +14,11 @@ struct Candidate {
   std::uint32_t site;
 };
 
-/// Turns the unordered candidates of one query into its exact neighbour list. Distances are spread
-/// over buckets that are linear between the smallest and the largest one; subtraction, product and
-/// truncation are monotone, so bucket order never contradicts distance order, and a final insertion
-/// pass over an almost sorted array makes the order exact. Linear time against n log n of a sort.
+/// Turns the unordered candidates of one query into its exact neighbour list. Many candidates are
+/// first spread over buckets that are linear between the smallest and the largest distance2
+/// (subtraction, product and truncation are monotone, so bucket order never contradicts distance
+/// order); a small set is ordered by counting, for every candidate, how many precede it: vector
+/// compares without a branch to mispredict.
 class Selector {
  public:
   Selector(const Sites& sites, std::span<const std::int64_t> offsets)
@@ -35,7 +36,8 @@ class Selector {
 
  private:
   void bucket(const double* distance2, const std::uint32_t* site, int n);
-  void sort_candidates();
+  void sort_small(const double* distance2, const std::uint32_t* site, int n, Candidate* out);
+  int sort_by_buckets(const double* distance2, const std::uint32_t* site, int n);
   int ids_of(std::uint32_t site) const noexcept;
   std::uint64_t tie_key(std::uint32_t site) const noexcept;
   int finish_single(Neighbour* list);
@@ -52,8 +54,9 @@ class Selector {
   int needed_ = 1;
   int cutoff_ = 0;      // first bucket that cannot hold an entry of the list
   bool linear_ = true;  // buckets are usable
-  std::vector<std::uint16_t> buckets_;
-  std::vector<std::int32_t> starts_;
+  std::vector<std::int32_t> buckets_, starts_;
+  std::vector<double> spread_distance2_;  // candidates in bucket order
+  std::vector<std::uint32_t> spread_site_;
   std::vector<Candidate> sorted_;
   std::vector<Neighbour> expanded_;
 };

@@ -17,6 +17,6 @@ struct MemoryPrediction {
 /// The remote factor counts the ranks met by a ball of k neighbours in a grid of equal rank boxes:
 /// (1 + 2 r / edge)^d - 1, cut at ranks - 1.
 MemoryPrediction predict_memory(std::int64_t points_total, int dimension, int ranks, int max_k,
-                                std::int64_t remote_buffer_bytes = std::int64_t{64} << 20);
+                                std::int64_t remote_buffer_bytes = std::int64_t{16} << 20);
 
 }  // namespace mensura::points

@@ -28,7 +28,7 @@ using Packet = parallel::SparseExchange::Packet;
 
 // Local work between two meetings of the ranks, in coordinate operations: about a second.
 constexpr std::int64_t work_per_round = 600'000'000;
-constexpr std::int64_t partition_piece_bytes = std::int64_t{8} << 20;
+constexpr std::int64_t partition_piece_bytes = std::int64_t{4} << 20;
 
 void check_arguments(const LabelledPoints& points, int max_k, std::int64_t total) {
   if (points.dimension < 1 || points.dimension > 32) {

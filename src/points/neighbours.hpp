@@ -55,8 +55,8 @@ struct Neighbourhood {
 
 struct EngineOptions {
   std::int64_t leaf_size = 32;
-  std::int64_t remote_buffer_bytes = std::int64_t{64}
-                                     << 20;  ///< cap of query + answer buffers per rank
+  /// Cap, per asking rank, of waiting lists, questions and the largest possible answers.
+  std::int64_t remote_buffer_bytes = std::int64_t{16} << 20;
   /// Keep every id of a heavily duplicated site (memory O(copies)): for lists of every copy by id.
   bool keep_all_copies = false;
 };
