@@ -4,6 +4,7 @@
 #include "divergence/job.hpp"
 #include "divergence/prediction.hpp"
 #include "divergence/results.hpp"
+#include "output/history.hpp"
 #include "run/application.hpp"
 
 namespace {
@@ -16,7 +17,7 @@ void write_results(run::Job& job, const input::Deck&, const output::Record& reco
   auto file = output::File::create(comm, target.folder + "/results.h5");
   output::write_header(file, "mensura-divergence", target.provenance);
   divergence::write_quantities(file, divergence.problem(), divergence.answers());
-  run::write_history(file, record);
+  output::write_history(file, record);
   if (target.complete) file.finish();
 }
 

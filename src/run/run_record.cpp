@@ -71,6 +71,16 @@ void add_software(Value& root) {
   root["blas"] = linear::blas_name();
 }
 
+void add_job(Value& root, const output::Record& job) {
+  root["results"] = Value::Array{};
+  root["history"] = Value::Array{};
+  const auto* entries = std::get_if<Value::Object>(&job.root.data());
+  if (entries == nullptr) return;
+  for (const auto& [name, value] : *entries) root[name] = value;
+}
+
+}  // namespace
+
 Value loop_history(const LoopState& loop) {
   Value::Array entries;
   for (std::size_t i = 0; i < loop.step_seconds.size(); ++i) {
@@ -80,16 +90,6 @@ Value loop_history(const LoopState& loop) {
   }
   return entries;
 }
-
-void add_job(Value& root, const output::Record& job, const LoopState& loop) {
-  root["results"] = Value::Array{};
-  root["history"] = loop_history(loop);
-  const auto* entries = std::get_if<Value::Object>(&job.root.data());
-  if (entries == nullptr) return;
-  for (const auto& [name, value] : *entries) root[name] = value;
-}
-
-}  // namespace
 
 std::string utc_now() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
@@ -114,13 +114,13 @@ std::string run_record(const parallel::Communicator& comm, const RunFacts& facts
   add_software(root);
   root["started"] = facts.started;
   root["wall_seconds"] = facts.wall_seconds;
-  root["total_wall_seconds"] = loop.seconds;
+  root["total_wall_seconds"] = loop.earlier_seconds + facts.wall_seconds;
   root["restarts"] = loop.restarts;
   root["steps"] = loop.steps;
   root["phases"] = phases_value(phases);
   add_memory(root, comm, timers);
   add_communication(root, comm);
-  add_job(root, job, loop);
+  add_job(root, job);
   return root.to_json() + "\n";
 }
 

@@ -29,8 +29,12 @@ struct RunFacts {
 /// "2026-03-01T12:00:00Z"; local.
 std::string utc_now();
 
+/// Local. One entry per step: its number, seconds and the work done so far. The history of a job
+/// that keeps none of its own.
+output::Value loop_history(const LoopState& loop);
+
 /// Collective. The text of run.json: what the run knows, then the job's entries (results, history
-/// and others). Where the job kept no history, it is the loop's: one entry per step.
+/// and others).
 std::string run_record(const parallel::Communicator& comm, const RunFacts& facts,
                        const Identity& identity, const LoopState& loop, Timers& timers,
                        const std::vector<PhaseSummary>& phases, const output::Record& job);
