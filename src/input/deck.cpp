@@ -33,6 +33,11 @@ struct Source {
 Deck parse(const Source& source, const Schema& schema) {
   Diagnostics diagnostics(source.file);
   RawNode raw = parse_yaml(source.file, source.bytes);
+  if (raw.form == RawNode::Form::null) {
+    diagnostics.error({source.file, 1, 1}, "",
+                      "found an empty deck; --print-defaults writes one to start from");
+    diagnostics.finish();
+  }
   remove_duplicates(raw, "", diagnostics);
   int number = 0;
   for (const std::string& text : source.overrides) {

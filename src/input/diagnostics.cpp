@@ -30,11 +30,20 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return cost[a.size()][b.size()];
 }
 
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return result;
+}
+
 }  // namespace
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
   // Longer words than any key of a table need no comparison; the bound also keeps the cost small.
   if (word.size() > 64) return {};
+  for (const std::string& candidate : candidates) {
+    if (lower(candidate) == lower(word)) return candidate;
+  }
   std::string best;
   std::size_t best_distance = 3;
   for (const std::string& candidate : candidates) {

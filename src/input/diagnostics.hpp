@@ -39,9 +39,9 @@ class Diagnostics {
   std::vector<Entry> errors_;
 };
 
-/// The candidate within editing distance (at most 2, and less than half of the word; an exchange of
-/// neighbouring letters counts one), else one that continues the word or is its beginning, else
-/// empty. First among equals.
+/// The candidate that differs in capitals only, else the one within editing distance (at most 2,
+/// and less than half of the word; an exchange of neighbouring letters counts one), else one that
+/// continues the word or is its beginning, else empty. First among equals.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 /// "; did you mean 'kl'?" or empty.

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "input/diagnostics.hpp"
+#include "input/numbers.hpp"
 #include "parallel/error.hpp"
 
 namespace mensura::input {
@@ -154,9 +155,15 @@ class Names {
       while (is_digit(next(0))) ++at_;
     }
     const std::string number = text_.substr(begin, at_ - begin);
-    if (!is_letter(next(0)) && next(0) != '.') return std::nullopt;
-    return Problem{quote(number + next(0)), begin,
-                   "a number, or an operator: write " + number + "*"};
+    const std::string shown = quote(number + next(0));
+    if (next(0) == '.') return Problem{shown, begin, "a number with one decimal point"};
+    if (is_letter(next(0))) {
+      return Problem{shown, begin,
+                     fmt::format("an operator after the number, such as {}*", number)};
+    }
+    const auto parsed = parse_real(number);
+    if (!parsed.value) return Problem{quote(number), begin, "a number; " + parsed.advice};
+    return std::nullopt;
   }
 
   std::optional<Problem> take_name() {
@@ -192,7 +199,9 @@ class Names {
                      pair == "||";
     if (!two && pair == "**") return Problem{"'**'", at_, "^ for powers"};
     if (!two && std::string_view("+-*/^()<>?:, \n").find(c) == std::string_view::npos) {
-      return Problem{quote(std::string(1, c)), at_, "a formula"};
+      std::size_t end = at_ + 1;  // of the whole character in UTF-8
+      while (end < text_.size() && (static_cast<unsigned char>(text_[end]) & 0xC0U) == 0x80U) ++end;
+      return Problem{quote(text_.substr(at_, end - at_)), at_, "a formula"};
     }
     if (c == '(' && depth_++ == 0) open_ = at_;
     if (c == '(') commas_.push_back(is_call(at_));
@@ -240,6 +249,8 @@ Problem translate(const mu::ParserError& error, const std::string& text) {
       return {"too few arguments of " + token, at, "more"};
     case mu::ecMISPLACED_COLON:
       return {"':'", at, "a '?' before it"};
+    case mu::ecUNEXPECTED_CONDITIONAL:
+      return {"'?'", at, "a condition before it"};
     case mu::ecMISSING_ELSE_CLAUSE:
       return {"'?' without ':'", at, "condition ? a : b"};
     case mu::ecUNEXPECTED_OPERATOR:

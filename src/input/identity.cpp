@@ -76,8 +76,10 @@ void flatten(const RawNode& node, const std::string& path, Flat& flat) {
 }
 
 Flat flatten_text(const std::string& resolved, const std::vector<std::string>& excluded) {
+  const RawNode root = parse_yaml("resolved.yaml", resolved);
+  if (root.form != Form::map) throw Error(ExitCode::usage, "it is not a section of keys");
   Flat flat;
-  flatten(parse_yaml("resolved.yaml", resolved), "", flat);
+  flatten(root, "", flat);
   std::erase_if(flat, [&](const auto& entry) { return is_excluded(entry.first, excluded); });
   return flat;
 }

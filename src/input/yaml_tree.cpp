@@ -83,7 +83,6 @@ class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(std::string source) : source_(std::move(source)) {}
   RawNode& tree() { return root_; }
-  bool has_document() const { return has_document_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (has_document_) {
@@ -241,22 +240,37 @@ const RawNode* RawNode::find(std::string_view name) const {
   return nullptr;
 }
 
+namespace {
+
+// yaml-cpp takes the end of the text for the end of a quote, so that a deck cut short would pass;
+// the end-of-document line "..." inside a quote is an error for it.
+std::string with_end(const std::string& bytes) {
+  return bytes + (bytes.empty() || bytes.back() != '\n' ? "\n...\n" : "...\n");
+}
+
+std::string advice(const std::string& message) {
+  if (message == "illegal document indicator in scalar" || message == "illegal EOF in scalar") {
+    return "the text ends inside quotes; check for a quote that is not closed";
+  }
+  return fmt::format(
+      "the text is not YAML: {}; check indentation, colons, brackets and quotes here and in the "
+      "line above",
+      message);
+}
+
+}  // namespace
+
 RawNode parse_yaml(const std::string& source, const std::string& bytes) {
   check_bytes(source, bytes);
   TreeBuilder builder(source);
   try {
-    std::istringstream stream(bytes);
+    std::istringstream stream(with_end(bytes));
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
     const Mark mark{source, std::max(error.mark.line, 0) + 1, std::max(error.mark.column, 0) + 1};
-    fail(mark, fmt::format("the text is not YAML: {}; check indentation, colons, brackets and "
-                           "quotes here and in the line above",
-                           error.msg));
-  }
-  if (!builder.has_document()) {
-    fail({source, 1, 1}, "found an empty deck; --print-defaults writes one to start from");
+    fail(mark, advice(error.msg));
   }
   return std::move(builder.tree());
 }

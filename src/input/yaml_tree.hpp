@@ -31,8 +31,8 @@ inline constexpr int deepest_level = 64;
 inline constexpr std::size_t most_values = 200'000;
 
 /// Parses one YAML document; `source` is the file name of the marks. Aliases and merge keys are
-/// resolved. Throws Error{usage} with "source:line:column: ..." for text that is not UTF-8 or not
-/// YAML, for tags, more than one document and an empty one.
+/// resolved; an empty text is a null. Throws Error{usage} with "source:line:column: ..." for text
+/// that is not UTF-8 or not YAML, for tags and for more than one document.
 RawNode parse_yaml(const std::string& source, const std::string& bytes);
 
 /// Reports keys that occur twice in one map and removes all but the first.

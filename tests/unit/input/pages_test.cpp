@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "input/common.hpp"
+#include "input/deck.hpp"
+#include "parallel/error.hpp"
+#include "sample_schema.hpp"
+
+namespace mensura::input {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Pages, TemplateIsADeckOnceItsNamesFit) {
+  const Schema schema = test::sample_schema();
+  const std::string page = print_defaults(schema);
+  // The example has one set, p; the default of `of` is [p, q].
+  const Deck deck = parse_deck("deck.yaml", page, schema, {"quantities.0.of=[p, p]"});
+  EXPECT_EQ(deck["confidence"].real(), 0.95);
+  EXPECT_EQ(deck["output"]["folder"].path(), "out/deck");
+  EXPECT_FALSE(deck["length"].present());
+  EXPECT_THAT(
+      page, HasSubstr("# length:                           # length scale [m] (real number, > 0)"));
+  EXPECT_THAT(page, HasSubstr("keys as above"));
+}
+
+TEST(Pages, TemplateHasTheSameDefaultsAsAnEmptySection) {
+  const Schema schema = test::sample_schema();
+  const std::vector<std::string> same{"quantities.0.of=[p, p]"};
+  const std::string minimal =
+      "sets: {p: {file: data.h5, dataset: /points}}\nquantities: [{name: kl, of: [p, p]}]\n";
+  EXPECT_EQ(parse_deck("deck.yaml", print_defaults(schema), schema, same).resolved_yaml(),
+            parse_deck("deck.yaml", minimal, schema).resolved_yaml());
+}
+
+TEST(Pages, HelpNamesEveryTopLevelKey) {
+  const Schema schema = test::sample_schema();
+  const std::string help = help_text(schema);
+  for (const Option& option : schema.root.options)
+    EXPECT_THAT(help, HasSubstr("\n  " + option.key));
+  EXPECT_THAT(help, HasSubstr("run.seed"));
+}
+
+TEST(Pages, Reference) {
+  const std::string page = reference_page({test::sample_schema()});
+  EXPECT_THAT(page, HasSubstr("## mensura-sample\n"));
+  EXPECT_THAT(page, HasSubstr("| `length` | real number |  | m | `> 0` | length scale |\n"));
+  EXPECT_THAT(page, HasSubstr("### `quantities.0`\n"));
+  EXPECT_THAT(page, HasSubstr("With `name: renyi`\n"));
+  EXPECT_THAT(page, HasSubstr("| `neighbours` | integer | `100` |  | `[1, 4096]` |"));
+  EXPECT_THAT(page, HasSubstr("| `-sample_newton_` | Newton's linear solves |\n"));
+  // A table that contains itself is described once and then referred to.
+  const std::string heading = "### `sets.NAME.generate.components.0`\n";
+  EXPECT_THAT(page, HasSubstr(heading));
+  EXPECT_EQ(page.find(heading), page.rfind(heading));
+}
+
+void expect_contradiction(Table table, const std::string& text) {
+  Schema schema{.driver = "wrong", .root = std::move(table)};
+  try {
+    check_schema(schema);
+    ADD_FAILURE() << "accepted; expected: " << text;
+  } catch (const parallel::Error& error) {
+    EXPECT_EQ(error.code(), parallel::ExitCode::internal);
+    EXPECT_THAT(error.what(), HasSubstr(text));
+  }
+}
+
+TEST(Schema, Sample) {
+  EXPECT_NO_THROW(check_schema(test::sample_schema()));
+}
+
+TEST(Schema, Contradictions) {
+  expect_contradiction({.options = {{.key = "a", .kind = Kind::integer, .default_value = "1.5"}}},
+                       "found '1.5'");
+  expect_contradiction(
+      {.options = {{.key = "a", .kind = Kind::real, .default_value = "2", .range = "(0, 1)"}}},
+      "found '2'");
+  expect_contradiction({.options = {{.key = "a"}, {.key = "a"}}}, "the key a occurs twice");
+  expect_contradiction({.options = {{.key = "a", .kind = Kind::real, .range = "0 to 1"}}},
+                       "unreadable range");
+  expect_contradiction({.options = {{.key = "a", .kind = Kind::table}}}, "kind and table");
+  expect_contradiction({.options = {{.key = "a", .kind = Kind::choice}}}, "no choices");
+  expect_contradiction({.options = {{.key = "a", .kind = Kind::tuple}}}, "kind and elements");
+  expect_contradiction({.options = {{.key = "a", .default_value = "x", .required = true}}},
+                       "required with default");
+  expect_contradiction({.variants = {{.of = {{.name = "a"}}}}}, "no key of that name");
+  expect_contradiction({.variants = {{.key = "k", .default_value = "b", .of = {{.name = "a"}}}}},
+                       "is not one of its variants");
+  expect_contradiction({.options = {{.key = "a"}}, .hints = {{"a", "b"}}}, "a hint stands for");
+}
+
+}  // namespace
+}  // namespace mensura::input
