@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Points per second of the neighbour engine (build, search) and its memory per point.
 //   mpirun -np 2 bench_neighbours [points per set = 1000000] [dimension = 3] [k = 64] [law = gauss]
-//   [leaf size = 32]
-// Two sets: standard normal, and the same shifted by 0.5 (gauss) or both uniform (uniform).
+//   [leaf size = 32] [batches = 1] [k of one more request per set = 0]
+// Two sets: standard normal, and the same shifted by 0.5 (gauss) or both uniform (uniform), or
+// rounded like the colours of a photograph (colours: most points share their site with others).
 #include "points/neighbours.hpp"
 
 #include <mpi.h>
@@ -43,7 +44,7 @@ std::int64_t proportional_bytes() {
 }
 
 points::LabelledPoints generate(const Communicator& comm, std::int64_t per_set, int dimension,
-                                bool gauss) {
+                                const std::string& law) {
   points::LabelledPoints p;
   p.dimension = dimension;
   p.offsets = {0, per_set, 2 * per_set};
@@ -56,20 +57,28 @@ points::LabelledPoints generate(const Communicator& comm, std::int64_t per_set, 
     for (int j = 0; j < dimension; ++j) {
       const auto counter = static_cast<std::uint64_t>((i * dimension + j) * 2);
       double x = uniform(counter);
-      if (gauss) {
+      if (law != "uniform") {
         x = std::sqrt(-2 * std::log(x)) * std::cos(2 * std::numbers::pi * uniform(counter + 1));
         if (i >= per_set && j == 0) x += 0.5;
       }
-      p.coordinates.push_back(x);
+      p.coordinates.push_back(law == "colours" ? std::round(20 * x) : x);
     }
   }
   return p;
 }
 
-void run(const Communicator& comm, std::int64_t per_set, int dimension, int k, bool gauss,
-         std::int64_t leaf_size) {
+struct Setting {
+  std::int64_t per_set;
+  int dimension, k;
+  std::string law;
+  std::int64_t leaf_size, batches;
+  int per_set_k;
+};
+
+void run(const Communicator& comm, const Setting& setting) {
+  const auto [per_set, dimension, k, law, leaf_size, batches, per_set_k] = setting;
   const auto before = comm.sum(proportional_bytes());
-  auto data = generate(comm, per_set, dimension, gauss);
+  auto data = generate(comm, per_set, dimension, law);
   const std::vector<std::int64_t> offsets = data.offsets;
   std::int64_t peak = 0;
   comm.barrier();
@@ -79,22 +88,24 @@ void run(const Communicator& comm, std::int64_t per_set, int dimension, int k, b
   const double built = MPI_Wtime();
   peak = comm.sum(proportional_bytes());
   std::int64_t in_first_set = 0;
-  const points::Request request{~std::uint64_t{0}, k};
+  std::vector<points::Request> requests{{~std::uint64_t{0}, k}};
+  if (per_set_k > 0) requests.insert(requests.end(), {{1, per_set_k}, {2, per_set_k}});
   std::int64_t polls = 0;
-  engine.search(
-      {&request, 1}, ~std::uint64_t{0}, 0, 1,
-      [&](const points::Neighbourhood& site) {
-        points::for_each_query(site, 0, offsets, [&](int, std::int64_t copies, int skip) {
-          int count = 0;
-          points::count_label(site.lists[0], std::span<const int>(&k, 1), skip, 0,
-                              static_cast<std::uint64_t>(offsets[1]), std::span<int>(&count, 1));
-          in_first_set += copies * count;
-        });
-      },
-      [&] {
-        ++polls;
-        peak = std::max(peak, comm.sum(proportional_bytes()));
-      });
+  const auto count_first_set = [&, neighbours = k](const points::Neighbourhood& site) {
+    points::for_each_query(site, 0, offsets, [&](int, std::int64_t copies, int skip) {
+      int count = 0;
+      points::count_label(site.lists[0], std::span<const int>(&neighbours, 1), skip, 0,
+                          static_cast<std::uint64_t>(offsets[1]), std::span<int>(&count, 1));
+      in_first_set += copies * count;
+    });
+  };
+  const auto poll = [&] {
+    ++polls;
+    peak = std::max(peak, comm.sum(proportional_bytes()));
+  };
+  for (std::int64_t batch = 0; batch < batches; ++batch) {
+    engine.search(requests, ~std::uint64_t{0}, batch, batches, count_first_set, poll);
+  }
   comm.barrier();
   const double searched = MPI_Wtime();
   std::int64_t own_peak = 0;
@@ -128,12 +139,12 @@ void run(const Communicator& comm, std::int64_t per_set, int dimension, int k, b
 int main(int argc, char** argv) {
   MPI_Init(&argc, &argv);
   {
-    const std::int64_t per_set = argc > 1 ? std::atoll(argv[1]) : 1000000;
-    const int dimension = argc > 2 ? std::atoi(argv[2]) : 3;
-    const int k = argc > 3 ? std::atoi(argv[3]) : 64;
-    const bool gauss = argc <= 4 || std::string(argv[4]) != "uniform";
-    const std::int64_t leaf_size = argc > 5 ? std::atoll(argv[5]) : 32;
-    run(Communicator::world(), per_set, dimension, k, gauss, leaf_size);
+    const auto number = [&](int i, std::int64_t standard) {
+      return argc > i ? std::atoll(argv[i]) : standard;
+    };
+    run(Communicator::world(), {number(1, 1000000), static_cast<int>(number(2, 3)),
+                                static_cast<int>(number(3, 64)), argc > 4 ? argv[4] : "gauss",
+                                number(5, 32), number(6, 1), static_cast<int>(number(7, 0))});
   }
   MPI_Finalize();
   return 0;

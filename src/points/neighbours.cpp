@@ -10,10 +10,9 @@
 
 #include "parallel/exchange.hpp"
 #include "parallel/random.hpp"
-#include "points/local_search.hpp"
 #include "points/partition.hpp"
+#include "points/pipeline.hpp"
 #include "points/rank_tree.hpp"
-#include "points/remote.hpp"
 #include "points/sites.hpp"
 #include "points/tree.hpp"
 
@@ -24,10 +23,6 @@ using parallel::ExitCode;
 
 namespace {
 
-using Packet = parallel::SparseExchange::Packet;
-
-// Local work between two meetings of the ranks, in coordinate operations: about a second.
-constexpr std::int64_t work_per_round = 600'000'000;
 constexpr std::int64_t partition_piece_bytes = std::int64_t{4} << 20;
 
 void check_arguments(const LabelledPoints& points, int max_k, std::int64_t total) {
@@ -152,137 +147,6 @@ class Visitor {
   std::exception_ptr failure_;
 };
 
-// One call of NeighbourEngine::search: a pipeline of rounds. In round t every rank searches its
-// chunk t while the questions of chunk t - 1 and the answers of chunk t - 2 are on their way.
-class Pipeline {
- public:
-  struct Selection {
-    std::function<bool(std::uint32_t)> wanted;
-    std::uint32_t sites;
-  };
-
-  Pipeline(const parallel::Communicator& comm, const Tree& tree, const Sites& sites,
-           const RankTree& ranks, std::span<const std::int64_t> offsets,
-           std::span<const Request> requests, const EngineOptions& options, Selection selection,
-           Visitor& visit)
-      : comm_(comm),
-        tree_(tree),
-        search_(tree, sites, offsets, requests),
-        remote_(ranks, requests, tree.dimension),
-        requests_(requests.size()),
-        chunk_bytes_(std::max<std::int64_t>(1, options.remote_buffer_bytes / 3)),
-        selection_(std::move(selection)),
-        visit_(visit),
-        questions_(comm, 0),
-        answers_(comm, 1),
-        group_(tree.dimension, static_cast<int>(requests.size())) {}
-
-  void run(const std::function<void()>& poll) {
-    bool all_searched = false;
-    for (int drain = comm_.size() > 1 ? 2 : 0; !all_searched || drain-- > 0;) {
-      Waiting chunk;
-      if (!all_searched) search_chunk(chunk);
-      if (comm_.size() > 1) communicate(std::move(chunk));
-      if (!all_searched) all_searched = comm_.max(std::int64_t{next_ < selection_.sites}) == 0;
-      if (poll) poll();
-    }
-  }
-
-  std::int64_t queries() const noexcept { return queries_; }
-  std::int64_t remote_queries() const noexcept { return remote_queries_; }
-
- private:
-  void progress() {
-    if (questions_travel_) questions_.progress();
-    if (answers_travel_) answers_.progress();
-  }
-
-  // Searches sites in tree order until the round's share of work or of memory is used up. Sites
-  // that need nobody else are visited at once.
-  void search_chunk(Waiting& chunk) {
-    const std::int64_t stop = search_.work() + work_per_round;
-    while (next_ < selection_.sites && search_.work() < stop && chunk.bytes < chunk_bytes_) {
-      fill_group();
-      if (group_.size == 0) return;
-      search_.run(group_);
-      queries_ += group_.size;
-      const std::uint32_t waiting =
-          comm_.size() > 1 ? remote_.file(group_, members_, search_, chunk) : 0;
-      visit_lanes(~waiting);
-      progress();
-    }
-    remote_queries_ += chunk.queries;
-  }
-
-  void fill_group() {
-    group_.size = 0;
-    members_.clear();
-    for (; next_ < selection_.sites && group_.size < QueryGroup::lanes; ++next_) {
-      if (!selection_.wanted(next_)) continue;
-      members_.push_back(next_);
-      for (int j = 0; j < tree_.dimension; ++j) {
-        group_.position(j)[group_.size] = tree_.coordinate(next_, j);
-      }
-      for (int r = 0; r < static_cast<int>(requests_); ++r) {
-        group_.bound(r, group_.size) = std::numeric_limits<double>::infinity();
-      }
-      ++group_.size;
-    }
-  }
-
-  void visit_lanes(std::uint32_t lanes) {
-    lists_.resize(requests_);
-    for (int lane = 0; lane < group_.size; ++lane) {
-      if (((lanes >> static_cast<unsigned>(lane)) & 1U) == 0) continue;
-      for (std::size_t r = 0; r < requests_; ++r) {
-        lists_[r] = search_.list(static_cast<int>(r), lane);
-      }
-      visit_(members_[static_cast<std::size_t>(lane)], lists_);
-    }
-  }
-
-  void communicate(Waiting chunk) {
-    std::vector<Packet> replies;
-    if (questions_travel_) {
-      questions_.wait();
-      replies = remote_.answer(questions_.take_received(), search_, [this] {
-        if (answers_travel_) answers_.progress();
-      });
-    }
-    if (answers_travel_) {
-      answers_.wait();
-      remote_.finish(answered_, answers_.take_received(),
-                     [this](std::uint32_t site, RemoteRound::Lists lists) { visit_(site, lists); });
-    }
-    answers_travel_ = questions_travel_;
-    if (answers_travel_) answers_.begin(std::move(replies));
-    answered_ = std::move(asked_);
-    std::vector<Packet> packets;
-    for (auto& [rank, bytes] : chunk.outgoing) packets.push_back({rank, std::move(bytes)});
-    chunk.outgoing.clear();
-    questions_.begin(std::move(packets));
-    questions_travel_ = true;
-    asked_ = std::move(chunk);
-  }
-
-  const parallel::Communicator& comm_;
-  const Tree& tree_;
-  LocalSearch search_;
-  RemoteRound remote_;
-  std::size_t requests_;
-  std::int64_t chunk_bytes_;
-  Selection selection_;
-  Visitor& visit_;
-  parallel::SparseExchange questions_, answers_;
-  bool questions_travel_ = false, answers_travel_ = false;
-  Waiting asked_, answered_;
-  QueryGroup group_;
-  std::vector<std::uint32_t> members_;
-  std::vector<std::span<const Neighbour>> lists_;
-  std::uint32_t next_ = 0;
-  std::int64_t queries_ = 0, remote_queries_ = 0;
-};
-
 void check_requests(std::span<const Request> requests, int max_k, std::int64_t batch,
                     std::int64_t batches) {
   for (const Request& request : requests) {
@@ -314,13 +178,15 @@ void NeighbourEngine::search(std::span<const Request> requests, std::uint64_t qu
   State& s = *state_;
   check_requests(requests, s.max_k, batch, batches);  // the same arguments on every rank
   Visitor visitor(s.sites, s.tree, s.offsets, visit);
-  Pipeline pipeline(s.comm, s.tree, s.sites, *s.ranks, s.offsets, requests, s.options,
-                    {[&](std::uint32_t site) {
-                       return s.in_batch(site, query_labels, static_cast<std::uint64_t>(batch),
-                                         static_cast<std::uint64_t>(batches));
-                     },
-                     s.tree.sites},
-                    visitor);
+  const Selection selection{[&](std::uint32_t site) {
+                              return s.in_batch(site, query_labels,
+                                                static_cast<std::uint64_t>(batch),
+                                                static_cast<std::uint64_t>(batches));
+                            },
+                            batches};
+  Pipeline pipeline(s.comm, s.tree, s.sites, *s.ranks, s.offsets, requests,
+                    s.options.remote_buffer_bytes, selection,
+                    [&](std::uint32_t site, RemoteRound::Lists lists) { visitor(site, lists); });
   pipeline.run(poll);
   parallel::agree(s.comm, [&] {
     if (visitor.failure()) std::rethrow_exception(visitor.failure());
