@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <string_view>
 
 namespace mensura::linear {
 
@@ -83,6 +84,8 @@ std::vector<std::string> PetscSession::unused_options() const {
   check_petsc(PetscOptionsLeftGet(nullptr, &count, &names, &values), "PetscOptionsLeftGet");
   std::vector<std::string> result;
   for (PetscInt i = 0; i < count; ++i) {
+    // Ours (see the constructor); PETSc only reads it when it ends.
+    if (std::string_view(names[i]) == "options_left") continue;
     result.push_back(fmt::format("-{}{}{}", names[i], values[i] != nullptr ? " " : "",
                                  values[i] != nullptr ? values[i] : ""));
   }

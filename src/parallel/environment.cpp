@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <string_view>
 #include <thread>
 
 #include "parallel/communicator.hpp"
@@ -92,7 +93,8 @@ std::string mpi_version() {
   int length = 0;
   check_mpi(MPI_Get_library_version(text.data(), &length), "MPI_Get_library_version");
   const std::string version(text.data(), static_cast<std::size_t>(length));
-  return version.substr(0, version.find('\n'));
+  // Some libraries count the closing zero into the length.
+  return version.substr(0, version.find_first_of(std::string_view("\n\0", 2)));
 }
 
 }  // namespace mensura::parallel

@@ -103,7 +103,9 @@ void BatchRun::open_folder(const RestartPlan& plan) {
   folder_->write("input.yaml", deck_.bytes());
   folder_->write("resolved.yaml", identity_.resolved);
   // A folder is recognised by its record, so that a killed run can be restarted or overwritten.
-  folder_->write("run.json", run_record(comm_, facts_, identity_, {}, timers_, {}, record_));
+  LoopState begin;
+  begin.restarts = plan.restarts;
+  folder_->write("run.json", run_record(comm_, facts_, identity_, begin, timers_, {}, record_));
   say_hello(plan);
 }
 
@@ -142,7 +144,7 @@ void BatchRun::work(RestartPlan& plan) {
                                                   .checkpoint_every = keys_.checkpoint_every});
   if (plan.checkpoint) {
     const auto phase = timers_.phase("restart");
-    loop_->restore(*plan.checkpoint);
+    loop_->restore(*plan.checkpoint, plan.restarts);
     plan.checkpoint.reset();  // closed, since newer checkpoints will drive this one out
     log_.line(fmt::format("{} steps were done before", loop_->state().steps));
   }
@@ -156,6 +158,7 @@ void BatchRun::work(RestartPlan& plan) {
 void BatchRun::keep_results(bool complete) {
   const auto phase = timers_.phase("output");
   job_->record(record_);
+  add_history();
   if (!driver_.write_results) return;
   const ResultsTarget target{
       .folder = folder_->path(),
@@ -164,6 +167,12 @@ void BatchRun::keep_results(bool complete) {
       .provenance = {.git_id = git_id(), .deck_hash = deck_.sha256()},
   };
   driver_.write_results(*job_, deck_, record_, target, comm_);
+}
+
+// The loop's own history, where the job kept none.
+void BatchRun::add_history() {
+  if (!loop_ || record_.root.find("history") != nullptr) return;
+  record_.root["history"] = loop_history(loop_->state());
 }
 
 void BatchRun::note_unused_options() {
@@ -178,7 +187,8 @@ void BatchRun::judge(const std::optional<Error>& error) {
     code_ = error->code();
     facts_.status = "failed";
     facts_.error = error->what();
-    const bool keep = job_ && loop_ && loop_->state().steps > 0 && code_ != ExitCode::output;
+    const bool keep =
+        job_ && loop_ && loop_->state().steps > 0 && job_->has_state() && code_ != ExitCode::output;
     const auto second = keep ? guarded([&] { keep_results(false); }) : std::nullopt;
     if (second) log_.warn(fmt::format("partial results could not be written: {}", second->what()));
   } else if (!ending_.finished) {
@@ -197,6 +207,7 @@ void BatchRun::write_record(const std::vector<PhaseSummary>& phases) {
   facts_.exit = static_cast<int>(code_);
   facts_.wall_seconds = clock_.elapsed();
   facts_.warnings = log_.warnings();
+  add_history();
   const LoopState none;
   folder_->write("run.json", run_record(comm_, facts_, identity_, loop_ ? loop_->state() : none,
                                         timers_, phases, record_));

@@ -55,6 +55,7 @@ class BatchRun {
   void say_hello(const RestartPlan& plan);
   void work(RestartPlan& plan);
   void keep_results(bool complete);
+  void add_history();
   void judge(const std::optional<parallel::Error>& error);
   void note_unused_options();
   void write_record(const std::vector<PhaseSummary>& phases);

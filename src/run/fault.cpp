@@ -30,6 +30,8 @@ void commit(const std::string& fault, int rank, std::int64_t step) {
   }
   if (kind == "kill") std::raise(SIGKILL);
   if (kind == "freeze") std::raise(SIGSTOP);
+  if (kind == "usr1") std::raise(SIGUSR1);
+  if (kind == "usr2") std::raise(SIGUSR2);
   if (kind == "throw") throw std::runtime_error("fault on purpose");
   if (kind == "memory") throw std::bad_alloc();
 }

@@ -9,6 +9,7 @@ namespace mensura::run::fault {
 /// separated by `;` of
 ///   kill:rank=R:step=S    SIGKILL on rank R before step S (steps count from 1 over all segments)
 ///   freeze:rank=R:step=S  SIGSTOP likewise
+///   usr1:rank=R:step=S    SIGUSR1 likewise; and usr2
 ///   throw:rank=R:step=S   an exception on rank R alone
 ///   memory:rank=R:step=S  std::bad_alloc on rank R alone
 ///   slow:seconds=X        sleep before every step

@@ -47,6 +47,7 @@ class Job {
   virtual void save(output::CheckpointWriter& checkpoint) const = 0;
   /// Called before the first advance(). State is by global index, never by rank.
   virtual void load(const output::CheckpointReader& checkpoint) = 0;
+  /// Also called after advance() threw, for what is known so far, when has_state() is true.
   virtual void record(output::Record& record) const = 0;
   /// True when save() has something worth writing (set-up alone is not).
   virtual bool has_state() const { return true; }

@@ -26,10 +26,10 @@ constexpr unsigned stop_requests = checkpoint_and_stop | last_call;
 Loop::Loop(Job& job, const LoopTools& tools)
     : job_(job), tools_(tools), meter_(tools.log), last_checkpoint_(tools.clock.elapsed()) {}
 
-void Loop::restore(const output::CheckpointReader& checkpoint) {
+void Loop::restore(const output::CheckpointReader& checkpoint, std::int64_t restarts) {
   state_ = load_state(checkpoint);
-  ++state_.restarts;
-  earlier_seconds_ = state_.seconds;
+  state_.restarts = std::max(state_.restarts + 1, restarts);
+  state_.earlier_seconds = state_.seconds;
   saved_steps_ = state_.steps;
   job_.load(checkpoint);
 }
@@ -41,7 +41,7 @@ Ending Loop::run() {
     step();
   }
   if (tools_.comm.is_root()) meter_.update(job_.progress(), tools_.clock.elapsed());
-  state_.seconds = earlier_seconds_ + tools_.clock.elapsed();
+  state_.seconds = state_.earlier_seconds + tools_.clock.elapsed();
   return {};
 }
 
@@ -124,14 +124,14 @@ Ending Loop::stop(const std::string& reason) {
     if (saved_steps_ != state_.steps) checkpoint();
     ending.checkpoint = fmt::format("the checkpoint holds step {}", state_.steps);
   }
-  state_.seconds = earlier_seconds_ + tools_.clock.elapsed();
+  state_.seconds = state_.earlier_seconds + tools_.clock.elapsed();
   return ending;
 }
 
 void Loop::checkpoint() {
   const auto phase = tools_.timers.phase("checkpoint");
   const double start = tools_.clock.elapsed();
-  state_.seconds = earlier_seconds_ + start;
+  state_.seconds = state_.earlier_seconds + start;
   const auto own_bytes =
       static_cast<std::int64_t>(tools_.identity.resolved.size()) + 16 * state_.steps + (1 << 16);
   output::CheckpointWriter writer(tools_.comm, tools_.checkpoint_folder, state_.steps,

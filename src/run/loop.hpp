@@ -40,8 +40,9 @@ class Loop {
  public:
   Loop(Job& job, const LoopTools& tools);
 
-  /// Collective. Takes up the state of an earlier segment; before run().
-  void restore(const output::CheckpointReader& checkpoint);
+  /// Collective. Takes up the state of an earlier segment; before run(). This is restart number
+  /// `restarts` or, when the checkpoint has seen more, a later one.
+  void restore(const output::CheckpointReader& checkpoint, std::int64_t restarts);
 
   /// Collective. Runs the job until it is finished, a signal or the time limit stops it (after a
   /// checkpoint), or it throws. An exception leaves the last checkpoint as it was.
@@ -62,7 +63,6 @@ class Loop {
   LoopTools tools_;
   LoopState state_;
   ProgressMeter meter_;
-  double earlier_seconds_ = 0;
   unsigned requests_ = 0;          ///< agreed, not yet served; the same on all ranks
   unsigned announced_ = 0;         ///< of these, already in the log
   double last_step_ = 0;           ///< seconds, of this rank

@@ -85,6 +85,7 @@ RestartPlan plan_auto(const parallel::Communicator& comm, const std::string& fol
   plan.checkpoint = std::make_unique<output::CheckpointReader>(comm, plan.path);
   check_same_problem(*plan.checkpoint, plan.path, identity);
   plan.use = FolderUse::resume;
+  plan.restarts = earlier.restarts + 1;
   return plan;
 }
 

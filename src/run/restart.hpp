@@ -22,7 +22,8 @@ struct Identity {
 /// What the loop carries over a restart, beside the job's own state.
 struct LoopState {
   std::int64_t steps = 0;
-  double seconds = 0;  ///< wall time of all segments up to the checkpoint
+  double seconds = 0;          ///< wall time of all segments so far
+  double earlier_seconds = 0;  ///< of these, before this segment
   std::int64_t restarts = 0;
   // One entry per step.
   std::vector<double> step_seconds;
@@ -41,8 +42,9 @@ struct RestartPlan {
   FolderUse use = FolderUse::fresh;
   std::unique_ptr<output::CheckpointReader> checkpoint{};  ///< none: anew
   std::string path{};                                      ///< of the checkpoint
-  std::vector<std::string> notes{};                        ///< for the log
-  std::vector<std::string> warnings{};                     ///< checkpoints passed over, and why
+  std::int64_t restarts = 0;  ///< at least; a segment killed before its first checkpoint counts too
+  std::vector<std::string> notes{};     ///< for the log
+  std::vector<std::string> warnings{};  ///< checkpoints passed over, and why
 };
 
 /// Collective; changes nothing. `restart` is empty, "auto" or the path of a checkpoint. Throws
