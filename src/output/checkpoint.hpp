@@ -11,14 +11,18 @@
 
 namespace mensura::output {
 
-/// Writes one checkpoint folder `folder/STEP/` (zero-padded): state.h5 with v110 bounds, every
-/// dataset chunked with Fletcher-32; free space checked first; write, flush, close, fsync, reopen
-/// and verify (full read), then the marker file COMPLETE. All members are collective. Failures are
-/// Error{output}; the older checkpoints stay untouched.
+/// Writes one checkpoint folder `folder/STEP/` (nine digits; STEP.2 when a complete one of this
+/// step exists, which is never overwritten): state.h5 with v110 bounds, every dataset chunked with
+/// Fletcher-32; free space checked first; write, flush, close, fsync, reopen and verify (full read
+/// against fingerprints taken from memory), then the marker file COMPLETE with a digest of
+/// state.h5. All members are collective. Failures are Error{output} on all ranks: the half-written
+/// folder is removed, the older checkpoints stay untouched, and the writer takes no more calls.
 class CheckpointWriter {
  public:
   CheckpointWriter(const parallel::Communicator& comm, const std::string& folder, std::int64_t step,
                    std::int64_t expected_bytes);
+  /// Removes a checkpoint that was not committed (collective; while an exception unwinds it is left
+  /// as half-written, which nobody trusts and the next good checkpoint clears away).
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
@@ -34,7 +38,7 @@ class CheckpointWriter {
                    std::int64_t total);
 
   /// Close, fsync, reopen, verify, mark COMPLETE; then delete all but the two newest complete
-  /// checkpoints.
+  /// checkpoints up to this one (later ones belong to a branch that the run has left).
   void commit();
 
  private:

@@ -9,8 +9,10 @@
 #include <numeric>
 #include <utility>
 
+#include "output/digest.hpp"
 #include "output/file_system.hpp"
 #include "output/hdf5_handle.hpp"
+#include "output/hdf5_verify.hpp"
 #include "parallel/environment.hpp"
 
 namespace mensura::output {
@@ -22,6 +24,7 @@ using parallel::ExitCode;
 constexpr std::int64_t chunk_bytes = std::int64_t{1} << 20;
 // More than HDF5's own records (headers, groups, heaps, attributes) take for one call of ours.
 constexpr std::int64_t records_per_call = std::int64_t{1} << 14;
+constexpr hsize_t metadata_block = 32768;
 // Reserved at once, so that not every attribute asks the file system.
 constexpr std::int64_t reserve_ahead = std::int64_t{1} << 18;
 
@@ -91,16 +94,19 @@ struct File::State {
   std::string path;
   Storage storage = Storage::contiguous;
   hid_t file = H5I_INVALID_HID;
-  std::int64_t bound = 0;     ///< bytes that the file has at most
-  std::int64_t reserved = 0;  ///< bytes that the disk holds for it
+  std::int64_t bound = metadata_block;  ///< bytes that the file has at most
+  std::int64_t reserved = 0;            ///< bytes that the disk holds for it
   bool has_complete = false;
   bool collective = false;
+  std::vector<Written> written;
 
   void open();
   void settle(bool succeeded, const std::string& what);
   void reserve_room(std::int64_t bytes, const std::string& what);
   void abandon();
   void close();
+  void verify_and_mark();
+  void mark_complete();
   void write_attributes(const std::string& object, const std::string& name, const Raw& values,
                         bool scalar);
   void write_texts(const std::string& object, const std::string& name,
@@ -147,6 +153,9 @@ void File::State::open() {
   parallel::agree(*comm, [this] { check_writable(path); });
   const PropertyHandle access = parallel_access(*comm);
   const PropertyHandle creation(H5Pcreate(H5P_FILE_CREATE));
+  // Records together at the front: fewer small writes, and they do not lie behind data for which
+  // the disk had no room.
+  H5Pset_meta_block_size(access.id(), metadata_block);
   // A failed file is closed with whatever is still open in it.
   H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG);
   if (storage == Storage::checksummed) {
@@ -227,6 +236,32 @@ void File::State::write_texts(const std::string& object, const std::string& name
          what);
 }
 
+// The file is open again for this, on all ranks.
+void File::State::verify_and_mark() {
+  const PropertyHandle access = parallel_access(*comm);
+  H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG);
+  file = H5Fopen(path.c_str(), H5F_ACC_RDWR, access.id());
+  settle(file >= 0, "the file");
+  for (const Written& array : written) {
+    if (reads_back(*comm, file, array)) continue;
+    abandon();
+    throw Error(ExitCode::output, path + ": " + array.dataset +
+                                      " reads back differently from what was written; the disk or "
+                                      "the MPI-IO layer has lost data, check the disk and the "
+                                      "quota of this folder");
+  }
+  mark_complete();
+  close();
+}
+
+void File::State::mark_complete() {
+  if (!has_complete) return;
+  const std::int64_t yes = 1;
+  const AttributeHandle mark(H5Aopen_by_name(file, "/", "complete", H5P_DEFAULT, H5P_DEFAULT));
+  settle(mark.valid() && H5Awrite(mark.id(), H5T_NATIVE_INT64, &yes) >= 0,
+         "the mark of completeness");
+}
+
 // No fill values: every position is written once. An empty array cannot have chunks.
 PropertyHandle File::State::creation_properties(const std::vector<std::int64_t>& shape,
                                                 std::int64_t element_bytes) const {
@@ -270,6 +305,9 @@ void File::State::write_dataset(const std::string& name, const Raw& local,
   settle(created, name);
   write_pieces(dataset, local, shape, first, name);
   settle(dataset.reset(), name);
+  const std::uint64_t hash = hash_raw(first, local.data, local.count, local.element_bytes);
+  written.push_back(
+      {name, shape, local.element_bytes, comm->sum(local.count), sum_modulo(*comm, hash)});
   if (!labels.unit.empty()) write_texts(name, "unit", {labels.unit}, true);
   if (!labels.long_name.empty()) write_texts(name, "long_name", {labels.long_name}, true);
 }
@@ -426,20 +464,18 @@ void File::distributed(const std::string& dataset, std::span<const std::int64_t>
   state_->write_dataset(dataset, raw(values), placement.shape, placement.first, labels);
 }
 
-// Everything is on its way to the disk before the mark that says so; the mark replaces a number of
-// the same size and needs no space.
+// Closing and opening again makes all ranks see what the disk has; the mark comes after the look,
+// replaces a number of the same size and needs no space.
 void File::finish() {
   State& state = *state_;
   state.reserve_room(0, "the file");
   state.settle(H5Fflush(state.file, H5F_SCOPE_GLOBAL) >= 0, "the file");
-  if (state.has_complete) {
-    const std::int64_t yes = 1;
-    const AttributeHandle mark(
-        H5Aopen_by_name(state.file, "/", "complete", H5P_DEFAULT, H5P_DEFAULT));
-    const bool good = mark.valid() && H5Awrite(mark.id(), H5T_NATIVE_INT64, &yes) >= 0;
-    state.settle(good, "the mark of completeness");
-  }
+  // Checkpoints have their own look at the disk, and their own mark.
+  if (state.storage == Storage::checksummed) state.mark_complete();
   state.close();
+  state.comm->barrier();
+  if (state.storage == Storage::contiguous) state.verify_and_mark();
+  parallel::agree(*state.comm, [&] { sync_to_disk(state.path); });
 }
 
 void write_header(File& file, const std::string& filetype, const Provenance& provenance) {

@@ -97,8 +97,9 @@ class File {
   void distributed(const std::string& dataset, std::span<const std::int64_t> values,
                    const Placement& placement, const Labels& labels = {});
 
-  /// Writes everything, then the root attribute complete = 1 where write_header() put a 0, and
-  /// closes.
+  /// Writes everything, reads the datasets back (contiguous storage; fingerprints taken from
+  /// memory), sets the root attribute complete = 1 where write_header() put a 0, closes and forces
+  /// the file to the disk.
   void finish();
 
   const parallel::Communicator& communicator() const noexcept;
