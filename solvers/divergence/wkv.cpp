@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/math/special_functions/trigamma.hpp>
 #include <cmath>
 
 #include "parallel/error.hpp"
@@ -57,6 +58,14 @@ double ratio_variance(const RatioMoments& m) {
 
 double covariance(const SideView& s, const RatioMoments& m) {
   return m.scale * (s.cross - s.log_mean * s.inverse);
+}
+
+// Centres that lie close together share their k-th neighbours, so the noise of the log-distances
+// (variance psi'(k) each) does not average out as for independent terms. The share 0.6 was measured
+// by simulation (dimension 1 to 3, k = 3 to 10: 0.3 to 0.7, se/sd without it 0.77 to 0.98). In
+// Jeffreys' sum the two directions see the same neighbours with opposite signs and it cancels.
+double shared_noise(int k, double n_p, double n_q) {
+  return 0.6 * boost::math::trigamma(static_cast<double>(k)) * (1 / n_p + 1 / n_q);
 }
 
 std::string coincidence_text(std::int64_t points, int k) {
@@ -139,6 +148,7 @@ Estimate WkvSums::estimate(Quantity quantity, double confidence) const {
   // Influence of KL(P||Q): log r on X, -r on Y; Jeffreys adds -1/r on X and -log r on Y.
   const RatioMoments r_on_y = ratio_moments(y, (y.points - 1) / x.points, k_);
   double variance = log_variance(x) / x.points + ratio_variance(r_on_y) / y.points;
+  if (!both) variance += shared_noise(k_, x.points, y.points);
   if (both) {
     const RatioMoments r_on_x = ratio_moments(x, (x.points - 1) / y.points, k_);
     value += y.log_mean + to_p;

@@ -30,8 +30,10 @@ class WkvSums {
   WkvSums swapped() const;  ///< roles of the sets exchanged: for D(q||p)
 
   /// Local. kl or jeffreys (others throw Error{usage}). KL = (d/N) sum log(nu_k/rho_k) +
-  /// log(M/(N-1)). Bias bar |D_k - D_2k|. A coincident k-th neighbour makes the value NaN and the
-  /// status says how many.
+  /// log(M/(N-1)). se^2 = Var_X(log-ratio terms)/N + Var_Y(r)/M + 0.6 psi'(k) (1/N + 1/M):
+  /// influence function with the ratio r(Y) = (k-1)/k (M-1)/N (nu'/rho')^d freed of its noise at
+  /// fixed k, plus the noise that close centres share (KL only). Bias bar |D_k - D_2k|. A
+  /// coincident k-th neighbour makes the value NaN and the status says how many.
   Estimate estimate(Quantity quantity, double confidence = 0.95) const;
 
  private:
