@@ -29,7 +29,7 @@ Split split(double x) noexcept {
   return {mantissa, exponent};
 }
 
-// Sum of logarithms as one logarithm per 512 numbers and lane: mantissas are multiplied (below
+// Sum of logarithms as one logarithm per 512 numbers: mantissas are multiplied (below
 // 2^512 no overflow), exponents added as integers. Number i belongs to lane i mod 8 whatever the
 // instruction set, so the rounding is fixed.
 struct LogSum {
@@ -49,11 +49,9 @@ LogSum log_sum(std::span<const double> values) noexcept {
     product.fill(1.0);
     const std::size_t whole = block.size() - block.size() % lanes;
     for (std::size_t i = 0; i < whole; i += lanes) {
-      for (std::size_t lane = 0; lane < lanes; ++lane) {
-        const Split part = split(block[i + lane]);
-        product[lane] *= part.mantissa;
-        exponent[lane] += part.exponent;
-      }
+      const double* const x = block.data() + i;
+      for (std::size_t lane = 0; lane < lanes; ++lane) product[lane] *= split(x[lane]).mantissa;
+      for (std::size_t lane = 0; lane < lanes; ++lane) exponent[lane] += split(x[lane]).exponent;
     }
     for (std::size_t i = whole; i < block.size(); ++i) {
       const Split part = split(block[i]);
