@@ -15,6 +15,7 @@
 #include "run/batch_run.hpp"
 #include "run/clock.hpp"
 #include "run/command_line.hpp"
+#include "run/log.hpp"
 #include "run/rendezvous.hpp"
 #include "run/signals.hpp"
 #include "run/versions.hpp"
@@ -98,7 +99,7 @@ ExitCode perform(const Driver& driver, const CommandLine& line, const Surroundin
 }
 
 // Collective: everything between MPI's start and end.
-ExitCode guarded_main(int argc, char** argv, const Driver& driver, Clock& clock) {
+ExitCode guarded_main(int argc, char** argv, const Driver& driver, Clock& clock, bool launched) {
   const auto comm = parallel::Communicator::world();
   // A rank that is stopped or lost must not hold the others for 30 s, the abort included.
   parallel::Watchdog::Settings vigilance;
@@ -110,7 +111,7 @@ ExitCode guarded_main(int argc, char** argv, const Driver& driver, Clock& clock)
   std::optional<parallel::Error> mine;
   try {
     const CommandLine line = parse_command_line(argc, argv, program);
-    code = perform(driver, line, {comm, rendezvous, clock, watchdog.missing_links()});
+    code = perform(driver, line, {comm, rendezvous, clock, watchdog.missing_links(), launched});
   } catch (...) {
     mine = to_error(std::current_exception());
   }
@@ -125,9 +126,10 @@ ExitCode guarded_main(int argc, char** argv, const Driver& driver, Clock& clock)
 int main(int argc, char** argv, const Driver& driver) {
   install_signal_handlers();
   Clock clock;
+  const bool launched = under_launcher();
   try {
     parallel::Environment environment(argc, argv);
-    return static_cast<int>(guarded_main(argc, argv, driver, clock));
+    return static_cast<int>(guarded_main(argc, argv, driver, clock, launched));
   } catch (...) {
     // Only what fails outside of any agreement comes here: MPI's own start, or no memory at all.
     const parallel::Error error = to_error(std::current_exception());

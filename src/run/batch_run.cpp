@@ -47,7 +47,7 @@ BatchRun::BatchRun(const Driver& driver, const CommandLine& line, const input::D
       keys_(input::read_run(deck.root())),
       identity_{driver.name, input::problem_hash(deck, input::restart_free_keys()),
                 deck.resolved_yaml()},
-      log_(comm_.is_root(), progress_style(line.progress)) {
+      log_(comm_.is_root(), progress_style(line.progress, around.launched)) {
   facts_.deck_file = deck.file();
   facts_.deck_hash = deck.sha256();
   facts_.seed = keys_.seed;
@@ -215,7 +215,7 @@ void BatchRun::write_record(const std::vector<PhaseSummary>& phases) {
 
 void BatchRun::say_goodbye(const std::vector<PhaseSummary>& phases) {
   for (const auto& row : phase_table(phases)) log_.note(row);
-  log_.line(fmt::format("{} after {:.2f} s (exit {}); see {}", facts_.status, clock_.elapsed(),
+  log_.line(fmt::format("{} ({:.2f} s, exit {}); see {}", facts_.status, clock_.elapsed(),
                         static_cast<int>(code_), folder_->file("run.json")));
 }
 

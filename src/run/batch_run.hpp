@@ -32,6 +32,7 @@ struct Surroundings {
   const Rendezvous& rendezvous;
   Clock& clock;
   int unwatched;  ///< ranks that the watchdog cannot see
+  bool launched;  ///< by mpiexec, srun or the like
 };
 
 /// One run of a checked deck: from the output folder to its last line in run.json.

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <initializer_list>
 #include <sstream>
 
 #include "parallel/error.hpp"
@@ -23,14 +24,20 @@ std::string stamp() {
 
 }  // namespace
 
-ProgressStyle progress_style(const std::string& choice) {
+bool under_launcher() {
+  for (const char* name : {"SLURM_JOB_ID", "OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK"}) {
+    if (std::getenv(name) != nullptr) return true;
+  }
+  return false;
+}
+
+ProgressStyle progress_style(const std::string& choice, bool launched) {
   if (choice == "never") return ProgressStyle::never;
-  const bool batch = std::getenv("SLURM_JOB_ID") != nullptr ||
-                     std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr ||
-                     std::getenv("PMI_RANK") != nullptr || std::getenv("PMIX_RANK") != nullptr;
   const char* terminal = std::getenv("TERM");
   const bool dumb = terminal == nullptr || std::strcmp(terminal, "dumb") == 0;
-  if (choice == "auto" && !batch && !dumb && isatty(STDOUT_FILENO) != 0) return ProgressStyle::live;
+  if (choice == "auto" && !launched && !dumb && isatty(STDOUT_FILENO) != 0) {
+    return ProgressStyle::live;
+  }
   return ProgressStyle::plain;
 }
 

@@ -14,9 +14,12 @@ enum class ProgressStyle {
   live    ///< one line rewritten in place; only for a real terminal
 };
 
-/// `auto` gives live only on a terminal that is not the launcher's: under mpirun and srun stdout
-/// may be a pseudo-terminal that ends in a file. `choice` is auto, plain or never. Local.
-ProgressStyle progress_style(const std::string& choice);
+/// Local. True under a launcher or a batch system, where stdout may be a pseudo-terminal that ends
+/// in a file. Ask before MPI starts: Open MPI sets its variables in a program without launcher too.
+bool under_launcher();
+
+/// Local. `choice` is auto, plain or never; auto gives live on a terminal that is a human's.
+ProgressStyle progress_style(const std::string& choice, bool launched);
 
 /// The run's voice: rank 0's terminal and log.txt. All members are local, may be called on any rank
 /// and do nothing (except warn, which remembers) on ranks other than 0. A log that cannot be

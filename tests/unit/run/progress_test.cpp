@@ -63,10 +63,12 @@ TEST(Log, RanksOtherThanZeroAreSilentButRemember) {
 }
 
 TEST(Log, LauncherMeansPlainLines) {
-  setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
-  EXPECT_EQ(run::progress_style("auto"), run::ProgressStyle::plain);
-  EXPECT_EQ(run::progress_style("plain"), run::ProgressStyle::plain);
-  EXPECT_EQ(run::progress_style("never"), run::ProgressStyle::never);
+  setenv("SLURM_JOB_ID", "1", 1);
+  EXPECT_TRUE(run::under_launcher());
+  unsetenv("SLURM_JOB_ID");
+  EXPECT_EQ(run::progress_style("auto", true), run::ProgressStyle::plain);
+  EXPECT_EQ(run::progress_style("plain", false), run::ProgressStyle::plain);
+  EXPECT_EQ(run::progress_style("never", false), run::ProgressStyle::never);
 }
 
 }  // namespace
