@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Points per second of the neighbour engine (build, search) and its memory per point.
 //   mpirun -np 2 bench_neighbours [points per set = 1000000] [dimension = 3] [k = 64] [law = gauss]
-//   [leaf size = 32] [batches = 1] [k of one more request per set = 0]
+//   [leaf size = 0, automatic] [batches = 1] [k of one more request per set = 0]
 // Two sets: standard normal, and the same shifted by 0.5 (gauss) or both uniform (uniform), or
 // rounded like the colours of a photograph (colours: most points share their site with others).
 #include "points/neighbours.hpp"
@@ -142,9 +142,9 @@ int main(int argc, char** argv) {
     const auto number = [&](int i, std::int64_t standard) {
       return argc > i ? std::atoll(argv[i]) : standard;
     };
-    run(Communicator::world(), {number(1, 1000000), static_cast<int>(number(2, 3)),
-                                static_cast<int>(number(3, 64)), argc > 4 ? argv[4] : "gauss",
-                                number(5, 32), number(6, 1), static_cast<int>(number(7, 0))});
+    run(Communicator::world(),
+        {number(1, 1000000), static_cast<int>(number(2, 3)), static_cast<int>(number(3, 64)),
+         argc > 4 ? argv[4] : "gauss", number(5, 0), number(6, 1), static_cast<int>(number(7, 0))});
   }
   MPI_Finalize();
   return 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <limits>
 
 #include "parallel/random.hpp"
@@ -122,9 +123,9 @@ std::uint64_t Selector::tie_key(std::uint32_t site) const noexcept {
 }
 
 // Buckets of n >= 8 candidates, starts_ as exclusive prefix sums, and the cut-off bucket.
-void Selector::bucket(const double* distance2, const std::uint32_t* site, int n) {
-  const int count =
-      std::min(max_buckets, static_cast<int>(std::bit_ceil(static_cast<unsigned>(n) / 8 + 1)));
+void Selector::bucket(const double* distance2, const std::uint32_t* site, int n, int per_bucket) {
+  const int count = std::min(
+      max_buckets, static_cast<int>(std::bit_ceil(static_cast<unsigned>(n / per_bucket + 1))));
   const auto [low, high] = range_of(distance2, n);
   const double scale = (count - 0.5) / (high - low);
   linear_ = scale > 0.0 && scale < std::numeric_limits<double>::max() &&
@@ -164,7 +165,7 @@ void Selector::bucket(const double* distance2, const std::uint32_t* site, int n)
 }
 
 int Selector::shrink(double* distance2, std::uint32_t* site, int n, int limit, double& bound) {
-  bucket(distance2, site, n);
+  bucket(distance2, site, n, 4);
   if (!linear_) return shrink_exactly(distance2, site, n, bound);
   int kept = 0;
   double largest = 0.0;
@@ -233,7 +234,7 @@ void Selector::sort_small(const double* distance2, const std::uint32_t* site, in
 
 // Returns how many candidates are in sorted_: all that can enter the list.
 int Selector::sort_by_buckets(const double* distance2, const std::uint32_t* site, int n) {
-  bucket(distance2, site, n);
+  bucket(distance2, site, n, 20);
   sorted_.resize(static_cast<std::size_t>(n));
   if (!linear_) {
     for (int i = 0; i < n; ++i) sorted_[static_cast<std::size_t>(i)] = {distance2[i], site[i]};
@@ -294,30 +295,34 @@ int Selector::finish_single(Neighbour* list) {
   return count;
 }
 
-// Expands sites to ids until the list is full and the run of equal distances is complete.
+// Expands sites to ids until the list is full. The ids of equally distant sites are merged by
+// mix(id); every site's own ids ascend already, so no more than the list's length is looked at.
 int Selector::finish_general(Neighbour* list) {
-  expanded_.clear();
-  const auto enough = static_cast<std::size_t>(needed_);
-  for (std::size_t i = 0; i < sorted_.size();) {
-    if (expanded_.size() >= enough) break;
-    const std::size_t run = expanded_.size();
+  int count = 0;
+  for (std::size_t i = 0; i < sorted_.size() && count < needed_;) {
     const double distance2 = sorted_[i].distance2;
-    std::size_t sites_in_run = 0;
-    for (; i < sorted_.size() && sorted_[i].distance2 == distance2; ++i, ++sites_in_run) {
-      std::size_t taken = 0;
-      for (const std::uint64_t id : sites_.copies(sorted_[i].site)) {
-        if (!selected(id)) continue;
-        if (++taken > enough) break;
-        expanded_.push_back({distance2, id});
-      }
+    heads_.clear();
+    for (; i < sorted_.size() && sorted_[i].distance2 == distance2; ++i) {
+      const auto copies = sites_.copies(sorted_[i].site);
+      push_head(copies.data(), copies.data() + copies.size());
     }
-    if (sites_in_run > 1) {
-      std::sort(expanded_.begin() + static_cast<std::ptrdiff_t>(run), expanded_.end());
+    while (!heads_.empty() && count < needed_) {
+      std::ranges::pop_heap(heads_, std::greater{}, &Head::key);
+      const Head head = heads_.back();
+      heads_.pop_back();
+      list[count++] = {distance2, *head.id};
+      push_head(head.id + 1, head.end);
     }
   }
-  const std::size_t count = std::min(enough, expanded_.size());
-  std::copy_n(expanded_.begin(), count, list);
-  return static_cast<int>(count);
+  return count;
+}
+
+// Adds the first id of [id, end) that belongs to the request to the heap.
+void Selector::push_head(const std::uint64_t* id, const std::uint64_t* end) {
+  while (id != end && !selected(*id)) ++id;
+  if (id == end) return;
+  heads_.push_back({mix(*id), id, end});
+  std::ranges::push_heap(heads_, std::greater{}, &Head::key);
 }
 
 }  // namespace mensura::points

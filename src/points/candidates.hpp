@@ -35,13 +35,14 @@ class Selector {
   int finish(const double* distance2, const std::uint32_t* site, int n, Neighbour* list);
 
  private:
-  void bucket(const double* distance2, const std::uint32_t* site, int n);
+  void bucket(const double* distance2, const std::uint32_t* site, int n, int per_bucket);
   void sort_small(const double* distance2, const std::uint32_t* site, int n, Candidate* out);
   int sort_by_buckets(const double* distance2, const std::uint32_t* site, int n);
   int ids_of(std::uint32_t site) const noexcept;
   std::uint64_t tie_key(std::uint32_t site) const noexcept;
   int finish_single(Neighbour* list);
   int finish_general(Neighbour* list);
+  void push_head(const std::uint64_t* id, const std::uint64_t* end);
   int shrink_exactly(double* distance2, std::uint32_t* site, int n, double& bound);
   bool selected(std::uint64_t id) const noexcept {
     return all_labels_ || ((labels_ >> static_cast<unsigned>(label_of(id, offsets_))) & 1U) != 0;
@@ -58,7 +59,11 @@ class Selector {
   std::vector<double> spread_distance2_;  // candidates in bucket order
   std::vector<std::uint32_t> spread_site_;
   std::vector<Candidate> sorted_;
-  std::vector<Neighbour> expanded_;
+  struct Head {  // the next id of a site in a run of equal distances
+    std::uint64_t key;
+    const std::uint64_t *id, *end;
+  };
+  std::vector<Head> heads_;
 };
 
 }  // namespace mensura::points

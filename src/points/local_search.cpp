@@ -25,14 +25,26 @@ const Eight* eights(const double* p) {
 
 }  // namespace
 
+void PaceMemory::prepare(std::span<const Request> wanted, std::uint32_t leaves) {
+  const auto same = [](const Request& a, const Request& b) {
+    return a.labels == b.labels && a.neighbours == b.neighbours;
+  };
+  if (std::ranges::equal(requests, wanted, same)) return;
+  requests.assign(wanted.begin(), wanted.end());
+  distance2.assign(wanted.size(), std::vector<float>(leaves, 0.0F));
+}
+
 LocalSearch::LocalSearch(const Tree& tree, const Sites& sites,
-                         std::span<const std::int64_t> offsets, std::span<const Request> requests)
+                         std::span<const std::int64_t> offsets, std::span<const Request> requests,
+                         PaceMemory& memory)
     : tree_(tree),
       sites_(sites),
       offsets_(offsets),
       requests_(requests.begin(), requests.end()),
       selector_(sites, offsets),
-      paces_(requests.size()) {
+      paces_(requests.size()),
+      memory_(memory) {
+  memory_.prepare(requests, tree.leaves);
   const std::size_t labels = offsets.size() - 1;
   all_labels_ = labels >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << labels) - 1;
   const bool filtered = std::ranges::any_of(
@@ -109,13 +121,10 @@ void LocalSearch::search_request(const QueryGroup& group, int request, Lanes lan
   capacity_ = (2 * enough + 2 * tree_.leaf_size + 15) / 8 * 8;
   distances_.resize(static_cast<std::size_t>(capacity_) * QueryGroup::lanes);
   found_.resize(static_cast<std::size_t>(capacity_) * QueryGroup::lanes);
-  const Pace& pace = paces_[r];
-  const double guess = pace.distance2 > 0.0 && static_cast<std::int64_t>(tree_.sites) > 2 * enough
-                           ? pace.distance2 * pace.margin
-                           : infinity;
   std::array<double, QueryGroup::lanes> start{};
   for_each_lane(lanes, [&](int lane) {
-    start[static_cast<std::size_t>(lane)] = std::min(guess, group.bound(request, lane));
+    start[static_cast<std::size_t>(lane)] =
+        std::min(guess(group, request, lane), group.bound(request, lane));
   });
   Lanes remaining = lanes, failed_first = 0;
   for (int attempt = 0; remaining != 0; ++attempt) {
@@ -141,13 +150,30 @@ void LocalSearch::search_request(const QueryGroup& group, int request, Lanes lan
   update_pace(group, request, lanes, failed_first);
 }
 
+// Where the list of this lane may be expected to end.
+double LocalSearch::guess(const QueryGroup& group, int request, int lane) const {
+  const auto r = static_cast<std::size_t>(request);
+  if (std::size_t{tree_.sites} <= 2 * needed(r)) return infinity;
+  double expected = paces_[r].distance2;
+  if (group.local) {
+    const float known = memory_.distance2[r][group.leaves[static_cast<std::size_t>(lane)]];
+    if (known > 0.0F) expected = known;
+  }
+  return expected > 0.0 ? expected * paces_[r].margin : infinity;
+}
+
 void LocalSearch::update_pace(const QueryGroup& group, int request, Lanes lanes, Lanes failed) {
   double sum = 0.0;
   int count = 0;
   for_each_lane(lanes, [&](int lane) {
     if (!full(request, lane) || group.bound(request, lane) < infinity) return;
-    sum += list(request, lane).back().distance2;
+    const double last = list(request, lane).back().distance2;
+    sum += last;
     ++count;
+    if (group.local) {
+      memory_.distance2[static_cast<std::size_t>(request)]
+                       [group.leaves[static_cast<std::size_t>(lane)]] = static_cast<float>(last);
+    }
   });
   if (count == 0) return;
   Pace& pace = paces_[static_cast<std::size_t>(request)];

@@ -11,6 +11,16 @@
 
 namespace mensura::points {
 
+/// What earlier searches of the same requests found per leaf: the distance2 of the last list entry
+/// of some site in it (0: unknown). Only guides the search, so a coarse number will do.
+struct PaceMemory {
+  std::vector<Request> requests;
+  std::vector<std::vector<float>> distance2;  ///< requests x leaves
+
+  /// Forgets everything unless the requests are the same as before.
+  void prepare(std::span<const Request> wanted, std::uint32_t leaves);
+};
+
 /// Up to 32 query positions that are searched together, one per lane.
 struct QueryGroup {
   static constexpr int lanes = 32;
@@ -33,6 +43,8 @@ struct QueryGroup {
   /// requests x lanes: known upper bound of the list's last distance2 (inclusive); infinity when
   /// unknown, negative when the request is not asked for this lane.
   AlignedVector<double> bounds;
+  bool local = false;                         ///< the positions are sites of this rank
+  std::array<std::uint32_t, lanes> leaves{};  ///< their leaves, when local
 };
 
 /// Exact search in the tree of one rank. The lanes of a group share the walk down the tree: a node
@@ -40,7 +52,7 @@ struct QueryGroup {
 class LocalSearch {
  public:
   LocalSearch(const Tree& tree, const Sites& sites, std::span<const std::int64_t> offsets,
-              std::span<const Request> requests);
+              std::span<const Request> requests, PaceMemory& memory);
 
   /// Fills the lists of all lanes and requests of the group.
   void run(const QueryGroup& group);
@@ -81,6 +93,7 @@ class LocalSearch {
   template <int D>
   void test_leaf(const QueryGroup& group, std::uint32_t leaf, int lane, std::uint64_t labels);
   void drop_unlabelled(int lane, int from, std::uint64_t labels);
+  double guess(const QueryGroup& group, int request, int lane) const;
   void update_pace(const QueryGroup& group, int request, Lanes lanes, Lanes failed);
   double* distances(int lane) { return distances_.data() + lane * capacity_; }
   std::uint32_t* found(int lane) { return found_.data() + lane * capacity_; }
@@ -94,6 +107,7 @@ class LocalSearch {
   std::vector<std::uint64_t> wide_labels_;
   Selector selector_;
   std::vector<Pace> paces_;
+  PaceMemory& memory_;
   std::vector<std::vector<Neighbour>> lists_;
   std::vector<std::array<int, QueryGroup::lanes>> sizes_;
   // Candidates of the request in work.

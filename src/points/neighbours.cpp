@@ -66,6 +66,7 @@ struct NeighbourEngine::State {
   Sites sites;
   Tree tree;
   std::optional<RankTree> ranks;
+  PaceMemory memory;
   EngineStatistics global;                       // sites, points, coincident: over all ranks
   std::int64_t queries = 0, remote_queries = 0;  // of this rank
 };
@@ -85,7 +86,8 @@ void NeighbourEngine::State::build(LabelledPoints points) {
   std::int64_t coincident = 0;
   parallel::agree(comm, [&] {
     if (comm.size() > 1) sites = merge_coincident(std::move(sites), offsets, kept);
-    tree = build_tree(sites, options.leaf_size, offsets);
+    const std::int64_t standard = sites.dimension <= 5 ? 32 : 64;
+    tree = build_tree(sites, options.leaf_size > 0 ? options.leaf_size : standard, offsets);
     std::vector<std::int64_t> counts(offsets.size() - 1);
     for (std::size_t site = 0; !sites.first.empty() && site < sites.size(); ++site) {
       sites.count_labels(site, offsets, counts);
@@ -103,6 +105,8 @@ bool NeighbourEngine::State::in_batch(std::uint32_t site, std::uint64_t query_la
                                       std::uint64_t batch, std::uint64_t batches) const {
   const auto copies = sites.copies(site);
   if (batches > 1 && parallel::mix(parallel::mix(copies.front())) % batches != batch) return false;
+  const std::uint64_t labels = (std::uint64_t{1} << (offsets.size() - 2) << 1U) - 1;
+  if ((query_labels & labels) == labels) return true;
   return std::ranges::any_of(copies, [&](std::uint64_t id) {
     return ((query_labels >> static_cast<unsigned>(label_of(id, offsets))) & 1U) != 0;
   });
@@ -185,7 +189,7 @@ void NeighbourEngine::search(std::span<const Request> requests, std::uint64_t qu
                             },
                             batches};
   Pipeline pipeline(s.comm, s.tree, s.sites, *s.ranks, s.offsets, requests,
-                    s.options.remote_buffer_bytes, selection,
+                    s.options.remote_buffer_bytes, selection, s.memory,
                     [&](std::uint32_t site, RemoteRound::Lists lists) { visitor(site, lists); });
   pipeline.run(poll);
   parallel::agree(s.comm, [&] {

@@ -54,7 +54,7 @@ struct Neighbourhood {
 };
 
 struct EngineOptions {
-  std::int64_t leaf_size = 32;
+  std::int64_t leaf_size = 0;  ///< sites per leaf, 8 to 256; 0: 32, above five dimensions 64
   /// Cap, per asking rank, of waiting lists, questions and the largest possible answers.
   std::int64_t remote_buffer_bytes = std::int64_t{16} << 20;
   /// Keep every id of a heavily duplicated site (memory O(copies)): for lists of every copy by id.

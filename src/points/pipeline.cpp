@@ -47,10 +47,10 @@ bool SiteOrder::next(std::uint32_t& site) noexcept {
 Pipeline::Pipeline(const parallel::Communicator& comm, const Tree& tree, const Sites& sites,
                    const RankTree& ranks, std::span<const std::int64_t> offsets,
                    std::span<const Request> requests, std::int64_t remote_buffer_bytes,
-                   Selection selection, Visit visit)
+                   Selection selection, PaceMemory& memory, Visit visit)
     : comm_(comm),
       tree_(tree),
-      search_(tree, sites, offsets, requests),
+      search_(tree, sites, offsets, requests, memory),
       remote_(ranks, requests, tree.dimension),
       requests_(requests.size()),
       chunk_bytes_(std::max<std::int64_t>(1, remote_buffer_bytes / 3)),  // three chunks are alive
@@ -117,10 +117,13 @@ void Pipeline::search_chunk(Waiting& chunk) {
 // The next wanted sites of one block.
 void Pipeline::fill_group() {
   group_.size = 0;
+  group_.local = true;
   members_.clear();
   for (std::uint32_t site = 0; group_.size < QueryGroup::lanes && order_.next(site);) {
     if (!selection_.wanted(site)) continue;
     members_.push_back(site);
+    group_.leaves[static_cast<std::size_t>(group_.size)] =
+        site / static_cast<std::uint32_t>(tree_.leaf_size);
     for (int j = 0; j < tree_.dimension; ++j) {
       group_.position(j)[group_.size] = tree_.coordinate(site, j);
     }

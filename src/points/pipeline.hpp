@@ -43,7 +43,7 @@ class Pipeline {
   Pipeline(const parallel::Communicator& comm, const Tree& tree, const Sites& sites,
            const RankTree& ranks, std::span<const std::int64_t> offsets,
            std::span<const Request> requests, std::int64_t remote_buffer_bytes, Selection selection,
-           Visit visit);
+           PaceMemory& memory, Visit visit);
 
   /// Collective. Searches and visits everything; `poll` is called once per round.
   void run(const std::function<void()>& poll);
