@@ -107,19 +107,23 @@ std::optional<Ending> Loop::safe_point() {
   return std::nullopt;
 }
 
+// Collective until the first checkpoint was timed.
 bool Loop::must_stop(double elapsed) const {
   // At least one step per segment, or a chain of requeued jobs would never arrive.
-  if (steps_here_ == 0) return false;
-  const double estimate =
-      checkpoint_seconds_ > 0 ? checkpoint_seconds_ : guess_seconds(job_.checkpoint_bytes());
+  if (steps_here_ == 0 || std::isinf(tools_.clock.limit().seconds)) return false;
+  const double estimate = checkpoint_seconds_ > 0
+                              ? checkpoint_seconds_
+                              : tools_.comm.max(guess_seconds(job_.checkpoint_bytes()));
   return tools_.clock.must_stop(elapsed, slowest_step_, estimate);
 }
 
 Ending Loop::stop(const std::string& reason) {
   Ending ending{.finished = false, .reason = reason, .checkpoint = {}};
   tools_.log.line(fmt::format("stopping after step {}: {}", state_.steps, reason));
-  if (!job_.has_state()) {
+  if (!job_.has_state() && saved_steps_ < 0) {
     ending.checkpoint = "nothing to save yet; a restart begins anew";
+  } else if (!job_.has_state()) {  // still setting up after a restart
+    ending.checkpoint = fmt::format("nothing new; the checkpoint holds step {}", saved_steps_);
   } else {
     if (saved_steps_ != state_.steps) checkpoint();
     ending.checkpoint = fmt::format("the checkpoint holds step {}", state_.steps);
