@@ -17,16 +17,19 @@ expect_same_results whole wall
 cat >>deck.yaml <<DECK
 run: {wall_time: "00:00:02", checkpoint_every: "00:00:01"}
 DECK
+# Every segment makes at least one step, however slow the machine is, so twelve are enough.
+run short 2 deck.yaml --output short --set toy.steps=12 --set run.wall_time=01:00:00
+expect_code 0 "uninterrupted short run"
 segments=0
 code=75
-while [ "$code" -eq 75 ] && [ "$segments" -lt 8 ]; do
-  run deck 2 deck.yaml --output deck --restart auto
+while [ "$code" -eq 75 ] && [ "$segments" -lt 12 ]; do
+  run deck 2 deck.yaml --output deck --restart auto --set toy.steps=12 --set toy.seconds=0.2
   segments=$((segments + 1))
 done
 expect_code 0 "a chain of requeued jobs"
 [ "$segments" -ge 2 ] || fail "the deck's limit stopped nothing"
 expect_text deck/log.txt "wall-clock limit 00:00:02 (run.wall_time)"
-expect_same_results whole deck
+expect_same_results short deck
 
 export SLURM_JOB_ID=1
 SLURM_JOB_END_TIME=$(($(date +%s) + 3)) run slurm 2 deck.yaml --output slurm --wall 01:00:00
