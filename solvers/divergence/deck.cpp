@@ -103,7 +103,7 @@ void check_list_of_neighbours(const Node& here, const Node&, Diagnostics& diagno
 Table quantity_table() {
   Table table;
   table.name = "quantity";
-  table.help = "One divergence D(p || q); a plain name is short for {name: ...}.";
+  table.help = "One divergence D(p || q)";
   table.options = {
       {.key = "name",
        .kind = Kind::choice,
@@ -153,7 +153,7 @@ Table quantity_table() {
        .options = {{.key = "neighbours",
                     .kind = Kind::integer,
                     .default_value = "5",
-                    .range = "[1, 2048]",
+                    .range = "[3, 2048]",
                     .help = "k; the bias bar compares with 2k"}}},
       {.name = "gaussian",
        .help = "closed form between the Gaussians with the sample moments",
@@ -167,7 +167,7 @@ Table quantity_table() {
 Table set_table() {
   Table table;
   table.name = "set";
-  table.help = "A sample set: rows of an HDF5 dataset, or points drawn from a law.";
+  table.help = "A sample set: rows of an HDF5 dataset, or points drawn from a law";
   Variants source;
   source.help = "where the points come from";
   source.of = {input::file_source(),
@@ -185,7 +185,12 @@ void check_dimensions(const Node&, const Node& root, Diagnostics& diagnostics) {
   const auto sets = root["sets"].entries();
   const auto dimension = [&](const std::string& name) {
     for (const auto& [key, set] : sets) {
-      if (key == name && set["generate"].present()) return dimension_of(law_from(set["generate"]));
+      if (key != name || !set["generate"].present()) continue;
+      try {
+        return dimension_of(law_from(set["generate"]));
+      } catch (const parallel::Error&) {
+        return 0;  // the law's own check reports it
+      }
     }
     return 0;
   };
@@ -206,10 +211,10 @@ void check_dimensions(const Node&, const Node& root, Diagnostics& diagnostics) {
 input::Schema make_schema() {
   input::Schema schema;
   schema.driver = "divergence";
-  schema.help = "How far apart are sample sets? Divergences with error bars.";
+  schema.help = "How far apart are sample sets? Divergences with error bars";
   Table search;
   search.name = "search";
-  search.help = "How the neighbour search is cut into pieces; no result depends on it.";
+  search.help = "How the neighbour search is cut into pieces; no result depends on it";
   search.options = {
       {.key = "batches",
        .kind = Kind::integer,

@@ -88,7 +88,7 @@ Option dimension_option() {
 Table make_component_table() {
   Table table;
   table.name = "component";
-  table.help = "A law of a mixture with its weight.";
+  table.help = "A law of a mixture with its weight";
   table.options = {{.key = "weight",
                     .kind = Kind::real,
                     .range = "> 0",
@@ -158,7 +158,7 @@ void check_law(const Node& here, const Node&, Diagnostics& diagnostics) {
 Table generated_table() {
   Table table;
   table.name = "generate";
-  table.help = "Points drawn by a counter-based generator: key = (seed, set name), counter = row.";
+  table.help = "Points drawn by a counter-based generator: key = (seed, set name), counter = row";
   table.options = {{.key = "count",
                     .kind = Kind::integer,
                     .range = "[2, 1000000000000]",

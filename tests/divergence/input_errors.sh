@@ -11,7 +11,7 @@ refused() {
   cat > deck.yaml << DECK
 sets:
   p: {$source}
-  q: {file: sets.h5, dataset: /q3}
+  q: {file: sets.h5, dataset: ${Q:-/q3}}
 quantities:
   - {name: kl, of: [p, q]}
 output: {overwrite: true}
@@ -28,7 +28,7 @@ refused 3 "file: sets.h5, dataset: /nan, rows: {start: 417, step: 3}" "row 417, 
 refused 3 "file: sets.h5, dataset: /cube" /cube
 refused 3 "file: sets.h5, dataset: /words" /words
 refused 3 "file: sets.h5, dataset: /empty" /empty
-refused 3 "file: sets.h5, dataset: /huge" /huge "row 2"
+Q=/line refused 3 "file: sets.h5, dataset: /huge" /huge "row 2"
 refused 3 "file: sets.h5, dataset: /absent" /absent
 refused 3 "file: sets.h5, dataset: /p33" /p33 "/p3"
 refused 3 "file: sets.h5, dataset: /" sets.h5
