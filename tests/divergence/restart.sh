@@ -26,13 +26,13 @@ start() {
   job=$!
 }
 
-# wait_for FOLDER PATTERN: until the log shows it
+# wait_for FOLDER PATTERN: until this start's output shows it
 wait_for() {
-  for _ in $(seq 200); do
-    grep -q "$2" "$1/log.txt" 2> /dev/null && return
+  for _ in $(seq 400); do
+    grep -q "$2" "$1.txt" 2> /dev/null && return
     sleep 0.1
   done
-  fail "$1 never logged '$2'"
+  fail "$1 never said '$2'"
 }
 
 ended() {
@@ -49,7 +49,7 @@ kill -USR1 "$job"
 ended usr1
 expect_code 75 "stopped by USR1"
 start 3 usr1
-sleep 3
+wait_for usr1 'batches'
 kill -USR1 "$job"
 ended usr1
 expect_code 75 "stopped a second time"
