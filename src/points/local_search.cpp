@@ -134,6 +134,7 @@ void LocalSearch::search_request(const QueryGroup& group, int request, Lanes lan
       counts_[static_cast<std::size_t>(lane)] = 0;
     });
     walk(group, request, remaining);
+    work_ += std::int64_t{16} * std::popcount(remaining) * enough;  // ordering the lists
     Lanes failed = 0;
     for_each_lane(remaining, [&](int lane) {
       const auto l = static_cast<std::size_t>(lane);

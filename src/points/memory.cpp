@@ -14,11 +14,11 @@ double expected_remote_factor(double points, double d, double ranks, double k) {
   // Unit cube: r = (k / (points c_d))^(1/d) with c_d the volume of the unit ball.
   const double log_ball = d / 2 * std::log(std::numbers::pi) - std::lgamma(d / 2 + 1);
   const double radius = std::exp((std::log(k / points) - log_ball) / d);
-  // Bisection cuts log2(ranks) times: at most that many axes are halved at all.
+  // Bisection cuts log2(ranks) times, so at most that many axes; along each there are
+  // 1 / edge - 1 inner faces with a layer of depth r on either side.
   const double cut_axes = std::min(d, std::ceil(std::log2(ranks)));
-  const double edge = std::pow(ranks, -1.0 / cut_axes);
-  const double faces = std::min(2.0, 2.0 * (1.0 - edge));  // inner faces per axis, on average
-  return std::min(ranks - 1, std::pow(1.0 + faces * radius / edge / 2, cut_axes) - 1);
+  const double faces = std::pow(ranks, 1.0 / cut_axes) - 1;
+  return std::min(ranks - 1, std::pow(1.0 + 2 * radius * faces, cut_axes) - 1);
 }
 
 }  // namespace

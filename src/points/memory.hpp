@@ -12,10 +12,11 @@ struct MemoryPrediction {
   double remote_factor = 0.0;       ///< expected (site, foreign rank) questions per site
 };
 
-/// Local. Estimate for full-dimensional data without duplicates, spread evenly: the largest phase
-/// of the build (rows and leaves side by side), plus candidate buffers, lists and message buffers.
-/// The remote factor counts the ranks met by a ball of k neighbours in a grid of equal rank boxes:
-/// (1 + 2 r / edge)^d - 1, cut at ranks - 1.
+/// Local. Estimate for uniform full-dimensional data without duplicates: the largest phase of the
+/// build (old and new copy of the points, or rows and leaves side by side), plus candidate buffers,
+/// lists and message buffers. The remote factor counts the sites within r, the radius of a ball of
+/// k points, of an inner face of a grid of equal rank boxes in the unit cube; it grows with
+/// skewness.
 MemoryPrediction predict_memory(std::int64_t points_total, int dimension, int ranks, int max_k,
                                 std::int64_t remote_buffer_bytes = std::int64_t{16} << 20);
 

@@ -79,7 +79,7 @@ class NeighbourEngine {
   /// number of points, Error{too_large} beyond memory.
   NeighbourEngine(const parallel::Communicator& comm, LabelledPoints points, int max_k,
                   EngineOptions options = {});
-  ~NeighbourEngine();
+  ~NeighbourEngine();  ///< Collective: frees the engine's own communicator.
 
   /// Collective. Searches the sites of one batch: those whose first copy has mix(mix(id)) % batches
   /// == batch, and visits each one on the rank that owns it, in an order that depends on the

@@ -186,4 +186,20 @@ TEST(Memory, PredictionGrowsWithTheData) {
             points::predict_memory(1'000'000, 3, 64, 64).remote_factor);
 }
 
+// The model behind the prediction is a grid of equal boxes; at corners and with the rounding of the
+// cuts to real boxes it has been right within 30 %, so a factor of two is a defect.
+TEST(Memory, RemoteFactorOfUniformData) {
+  const auto comm = Communicator::world();
+  const auto cloud = reference::make_cloud(Kind::uniform, 2, 8000, 1);
+  points::NeighbourEngine engine(comm, reference::part(cloud, comm), 10);
+  const Request request{all, 10};
+  engine.search({&request, 1}, all, 0, 1, [](const points::Neighbourhood&) {}, {});
+  const auto statistics = engine.statistics();
+  const double measured =
+      static_cast<double>(statistics.remote_queries) / static_cast<double>(statistics.queries);
+  const double predicted = points::predict_memory(8000, 2, comm.size(), 10).remote_factor;
+  EXPECT_LE(measured, 2 * predicted);
+  EXPECT_GE(measured, predicted / 2);
+}
+
 }  // namespace
