@@ -41,10 +41,11 @@ Range range_of(const double* values, int n) noexcept {
     low = x < low ? x : low;
     high = x > high ? x : high;
   }
-  Range range{low[0], high[0]};
+  const double *lows = lanes_of(low), *highs = lanes_of(high);
+  Range range{lows[0], highs[0]};
   for (int i = 1; i < 8; ++i) {
-    range.low = std::min(range.low, low[i]);
-    range.high = std::max(range.high, high[i]);
+    range.low = std::min(range.low, lows[i]);
+    range.high = std::max(range.high, highs[i]);
   }
   return range;
 }

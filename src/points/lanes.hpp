@@ -14,21 +14,28 @@ namespace mensura::points {
 /// IEEE operation of its own, so all instruction sets give the same bits.
 typedef double Eight __attribute__((vector_size(64), aligned(64), may_alias));
 
+/// The lanes as an array. (GCC 12 miscompiles a[i] with a variable i under its bounds sanitizer.)
+[[gnu::always_inline]] inline const double* lanes_of(const Eight& a) {
+  return reinterpret_cast<const double*>(&a);
+}
+
 /// Bit i is set where a[i] <= b (false for NaN).
 [[gnu::always_inline]] inline unsigned not_above(const Eight& a, const Eight& b) {
 #if defined(__AVX512F__)
   return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LE_OQ);
 #elif defined(__AVX2__)
-  const double* pa = reinterpret_cast<const double*>(&a);
-  const double* pb = reinterpret_cast<const double*>(&b);
+  const double* pa = lanes_of(a);
+  const double* pb = lanes_of(b);
   const int low =
       _mm256_movemask_pd(_mm256_cmp_pd(_mm256_load_pd(pa), _mm256_load_pd(pb), _CMP_LE_OQ));
   const int high =
       _mm256_movemask_pd(_mm256_cmp_pd(_mm256_load_pd(pa + 4), _mm256_load_pd(pb + 4), _CMP_LE_OQ));
   return static_cast<unsigned>(low) | (static_cast<unsigned>(high) << 4U);
 #else
+  const double* pa = lanes_of(a);
+  const double* pb = lanes_of(b);
   unsigned mask = 0;
-  for (int i = 0; i < 8; ++i) mask |= (a[i] <= b[i] ? 1U : 0U) << static_cast<unsigned>(i);
+  for (unsigned i = 0; i < 8; ++i) mask |= static_cast<unsigned>(pa[i] <= pb[i]) << i;
   return mask;
 #endif
 }
@@ -54,7 +61,7 @@ typedef double Eight __attribute__((vector_size(64), aligned(64), may_alias));
   int n = 0;
   for (; mask != 0; mask &= mask - 1) {
     const int i = __builtin_ctz(mask);
-    values[n] = value[i];
+    values[n] = lanes_of(value)[i];
     indices[n++] = first + static_cast<std::uint32_t>(i);
   }
   return n;
