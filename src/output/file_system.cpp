@@ -2,12 +2,14 @@
 #include "output/file_system.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <limits>
 #include <utility>
@@ -119,17 +121,23 @@ void reserve(const std::string& path, std::int64_t bytes, const std::string& wha
   check_free_space(folder_of(path), more, what);
 }
 
-void release_blocks(const std::string& path) noexcept {
+bool divert_to_memory(const std::string& path) noexcept {
+  struct stat target = {};
+  if (::stat(path.c_str(), &target) != 0) return false;
   try {
-    Descriptor file(path, O_WRONLY | O_CLOEXEC);
-    struct stat status = {};
-    if (!file.valid() || ::fstat(file.id(), &status) != 0) return;
-    const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-    if (::fallocate(file.id(), punch, 0, status.st_size) == 0) return;
-    // Cutting and growing again leaves a hole of the same length.
-    if (::ftruncate(file.id(), 0) == 0 && ::ftruncate(file.id(), status.st_size) == 0) return;
-  } catch (...) {
-    return;
+    bool good = true;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      const int id = std::stoi(entry.path().filename().string());
+      struct stat status = {};
+      if (::fstat(id, &status) != 0) continue;
+      if (status.st_dev != target.st_dev || status.st_ino != target.st_ino) continue;
+      const int memory = ::memfd_create("abandoned", MFD_CLOEXEC);
+      good = memory >= 0 && ::dup2(memory, id) >= 0 && good;
+      if (memory >= 0) ::close(memory);
+    }
+    return good;
+  } catch (const std::exception&) {
+    return false;
   }
 }
 

@@ -31,8 +31,9 @@ void check_free_space(const std::string& folder, std::int64_t bytes, const std::
 /// Makes the disk blocks [0, bytes) of `path` sure, so that later writes cannot meet a full disk;
 /// where the file system cannot, compares with the free space.
 void reserve(const std::string& path, std::int64_t bytes, const std::string& what);
-/// Gives the blocks back and keeps the length (so that a library can still close the file).
-void release_blocks(const std::string& path) noexcept;
+/// Points every descriptor that this process holds on `path` to an empty file in memory, so that a
+/// library can close a file whose disk refuses writes. False when the system does not let it.
+bool divert_to_memory(const std::string& path) noexcept;
 
 /// Forces the contents of a file (or the entries of a folder) to the disk. With `forget`, also out
 /// of the page cache, so that the next read comes from the device.

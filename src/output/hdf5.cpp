@@ -2,8 +2,6 @@
 #include "output/hdf5.hpp"
 
 #include <algorithm>
-#include <array>
-#include <ctime>
 #include <exception>
 #include <functional>
 #include <numeric>
@@ -42,15 +40,6 @@ std::vector<std::int64_t> chunk_shape(const std::vector<std::int64_t>& shape,
     budget /= chunk[axis];
   }
   return chunk;
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text.data();
 }
 
 TypeHandle text_type(std::size_t size) {
@@ -103,7 +92,8 @@ struct File::State {
   void open();
   void settle(bool succeeded, const std::string& what);
   void reserve_room(std::int64_t bytes, const std::string& what);
-  void abandon();
+  void abandon(bool disk_failed);
+  [[noreturn]] void end_job() const;
   void close();
   void verify_and_mark();
   void mark_complete();
@@ -132,7 +122,7 @@ void File::State::settle(bool succeeded, const std::string& what) {
                                         "; check the disk and the quota of this folder");
     });
   } catch (const Error&) {
-    abandon();
+    abandon(true);
     throw;
   }
 }
@@ -180,31 +170,40 @@ void File::State::reserve_room(std::int64_t bytes, const std::string& what) {
       if (comm->is_root()) reserve(path, bound + reserve_ahead, what);
     });
   } catch (const Error&) {
-    abandon();
+    abandon(false);
     throw;
   }
   reserved = bound + reserve_ahead;
 }
 
-// Collective. Closes and removes a file that cannot be finished. Its disk blocks go first, so that
-// HDF5 can write what it still holds.
-void File::State::abandon() {
+// Collective. Closes and removes a file that cannot be finished. After a failed write HDF5 must not
+// meet the disk again: when its last records cannot be written either, some ranks leave H5Fclose
+// and the others wait in it for ever. So it closes into memory.
+void File::State::abandon(bool disk_failed) {
   if (file < 0) return;
-  comm->barrier();
-  if (comm->is_root()) release_blocks(path);
-  comm->barrier();
+  const bool safe = !disk_failed || divert_to_memory(path);
+  if (comm->min(std::int64_t{safe ? 1 : 0}) == 0) {
+    parallel::abort_job(ExitCode::output, path +
+                                              ": a write failed and the file cannot be closed; "
+                                              "check the disk and the quota of this folder");
+  }
   close();
   if (comm->is_root()) remove_quietly(path);
   comm->barrier();
 }
 
-// Collective. HDF5 offers no way back from a failed close: the file stays open and MPI_Finalize
-// would crash in HDF5's own cleaning up, so the job ends here with the documented code.
+// A rank whose HDF5 cannot write its records leaves the library's collective while others wait in
+// it: there is nothing to agree on any more, and HDF5 offers no way back. The job ends here with
+// the documented code.
+void File::State::end_job() const {
+  parallel::abort_job(ExitCode::output, path + ": cannot finish the file: " + hdf5_error() +
+                                            "; check the disk and the quota of this folder");
+}
+
+// Collective.
 void File::State::close() {
   const hid_t id = std::exchange(file, H5I_INVALID_HID);
-  if (id < 0 || H5Fclose(id) >= 0) return;
-  parallel::abort_job(ExitCode::output, path + ": cannot close the file: " + hdf5_error() +
-                                            "; check the disk and the quota of this folder");
+  if (id >= 0 && H5Fclose(id) < 0) end_job();
 }
 
 void File::State::write_attributes(const std::string& object, const std::string& name,
@@ -244,7 +243,7 @@ void File::State::verify_and_mark() {
   settle(file >= 0, "the file");
   for (const Written& array : written) {
     if (reads_back(*comm, file, array)) continue;
-    abandon();
+    abandon(true);
     throw Error(ExitCode::output, path + ": " + array.dataset +
                                       " reads back differently from what was written; the disk or "
                                       "the MPI-IO layer has lost data, check the disk and the "
@@ -469,29 +468,12 @@ void File::distributed(const std::string& dataset, std::span<const std::int64_t>
 void File::finish() {
   State& state = *state_;
   state.reserve_room(0, "the file");
-  state.settle(H5Fflush(state.file, H5F_SCOPE_GLOBAL) >= 0, "the file");
   // Checkpoints have their own look at the disk, and their own mark.
   if (state.storage == Storage::checksummed) state.mark_complete();
   state.close();
   state.comm->barrier();
   if (state.storage == Storage::contiguous) state.verify_and_mark();
   parallel::agree(*state.comm, [&] { sync_to_disk(state.path); });
-}
-
-void write_header(File& file, const std::string& filetype, const Provenance& provenance) {
-  const parallel::Communicator& comm = file.communicator();
-  std::string date = utc_now();
-  comm.broadcast(date);
-  const std::array<std::int64_t, 2> version{1, 0};
-  file.attribute("/", "filetype", filetype);
-  file.attribute("/", "format_version", std::span<const std::int64_t>(version));
-  file.attribute("/", "producer", provenance.producer);
-  file.attribute("/", "git_id", provenance.git_id);
-  file.attribute("/", "created_utc", date);
-  file.attribute("/", "deck_hash", provenance.deck_hash);
-  file.attribute("/", "ranks", std::int64_t{comm.size()});
-  file.attribute("/", "hdf5_version", hdf5_version());
-  file.attribute("/", "complete", std::int64_t{0});
 }
 
 }  // namespace mensura::output

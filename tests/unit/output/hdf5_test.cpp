@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "output/hdf5.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include <csignal>
 #include <numeric>
 
 #include "support.hpp"
@@ -199,35 +200,89 @@ TEST(File, AgreesOnErrors) {
   EXPECT_EQ(catch_error([&] { file.replicated("/z", ramp(0, 2)); }).code, 6);
 }
 
-// A write that fails below HDF5 (here: a limit on the size of files, met after the space was
-// reserved) ends on all ranks, and the file can still be closed.
-TEST(File, SurvivesAFailingWrite) {
+// While it lives, every write of this process to the file fails, as on a broken disk.
+class BrokenDisk {
+ public:
+  explicit BrokenDisk(const std::string& path) : read_only_(open(path.c_str(), O_RDONLY)) {
+    struct stat target{};
+    stat(path.c_str(), &target);
+    for (int id = 3; id < 1024; ++id) {
+      struct stat status{};
+      if (id == read_only_ || fstat(id, &status) != 0) continue;
+      if (status.st_dev != target.st_dev || status.st_ino != target.st_ino) continue;
+      replaced_.emplace_back(id, fcntl(id, F_DUPFD, 1024));
+      dup2(read_only_, id);
+    }
+  }
+  BrokenDisk(const BrokenDisk&) = delete;
+  BrokenDisk& operator=(const BrokenDisk&) = delete;
+  ~BrokenDisk() {
+    for (const auto& [id, saved] : replaced_) {
+      dup2(saved, id);
+      close(saved);
+    }
+    close(read_only_);
+  }
+
+ private:
+  int read_only_;
+  std::vector<std::pair<int, int>> replaced_;
+};
+
+// All ranks get the error, none hangs, the file can be closed (into memory) and is removed.
+TEST(File, SurvivesABrokenDisk) {
   const Communicator comm = Communicator::world();
   const SharedFolder folder(comm);
   const std::string path = folder / "a.h5";
   File file = File::create(comm, path);
   output::write_header(file, "mensura results", {});
   const Part part(comm, 12000);
-  std::signal(SIGXFSZ, SIG_IGN);
-  rlimit limit{};
-  getrlimit(RLIMIT_FSIZE, &limit);
-  const rlimit lowered{65536, limit.rlim_max};
   comm.barrier();
-  setrlimit(RLIMIT_FSIZE, &lowered);
-  Caught caught = catch_error(
-      [&] { file.distributed("/x", ramp(part.first + 1, part.count()), {{12000}, part.first}); });
+  Caught caught;
+  {
+    const BrokenDisk broken(path);
+    comm.barrier();
+    caught = catch_error(
+        [&] { file.distributed("/x", ramp(part.first + 1, part.count()), {{12000}, part.first}); });
+    comm.barrier();
+  }
   comm.barrier();
-  setrlimit(RLIMIT_FSIZE, &limit);
-  // On four ranks the I/O layer keeps the failure to itself; reading back finds it.
+  // Open MPI may keep the failure to itself; then the look at the finished file finds it.
   const bool silent = caught.code == 0;
   if (silent) caught = catch_error([&] { file.finish(); });
   EXPECT_EQ(caught.code, 6);
-  EXPECT_EQ(
-      caught.text,
-      path + (silent ? ": /x reads back differently from what was written; the disk or the "
-                       "MPI-IO layer has lost data, check the disk and the quota of this folder"
-                     : ": cannot write /x: file write failed; check the disk and the quota of "
-                       "this folder"));
+  EXPECT_EQ(caught.text.rfind(path + (silent ? ": /x reads back" : ": cannot write /x: "), 0), 0U)
+      << caught.text;
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+// Open MPI 4.1.4 can lose the error of a failed write (seen on four ranks, past a limit on the size
+// of files). Reading back finds what is missing.
+TEST(File, FindsLostWrites) {
+  const Communicator comm = Communicator::world();
+  const SharedFolder folder(comm);
+  const std::string path = folder / "a.h5";
+  File file = File::create(comm, path);
+  output::write_header(file, "mensura results", {});
+  file.replicated("/x", ramp(1, 500));
+  comm.barrier();
+  // What a lost write looks like: zeros where the values should be.
+  if (comm.is_root()) {
+    const std::vector<double> value = ramp(300, 1);
+    const std::string bytes(reinterpret_cast<const char*>(value.data()), 8);
+    std::string content = slurp(path);
+    const std::size_t place = content.find(bytes);
+    EXPECT_NE(place, std::string::npos);
+    std::fstream raw(path, std::ios::in | std::ios::out | std::ios::binary);
+    raw.seekp(static_cast<std::streamoff>(place)).write("\0\0\0\0\0\0\0", 8);
+  }
+  comm.barrier();
+  const Caught caught = catch_error([&] { file.finish(); });
+  EXPECT_EQ(caught.code, 6);
+  EXPECT_EQ(caught.text, path +
+                             ": /x reads back differently from what was written; the disk or the "
+                             "MPI-IO layer has lost data, check the disk and the quota of this "
+                             "folder");
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
