@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Every deck in tests/invalid/divergence must be refused with exactly the text it expects.
+#include "support/invalid_decks.hpp"
+
 #include <gtest/gtest.h>
 
 #include "divergence/deck.hpp"
-#include "support/invalid_decks.hpp"
 
 namespace mensura::divergence {
 namespace {
