@@ -224,7 +224,7 @@ input::Schema make_schema() {
                "of points"},
       {.key = "remote_buffer_mib",
        .kind = Kind::integer,
-       .default_value = "64",
+       .default_value = "16",
        .unit = "MiB",
        .range = "[1, 65536]",
        .help = "memory per rank for questions to other ranks"},

@@ -24,7 +24,7 @@ namespace {
 constexpr std::int64_t tree_dimensions = 32;
 // A batch is long enough to keep its collectives unnoticed and, up to 1e7 points per rank, short
 // enough for a safe point every few seconds.
-constexpr std::int64_t points_per_batch = 20000;
+constexpr std::int64_t points_per_batch = 200000;
 constexpr std::int64_t most_batches = 64;
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "parallel/error.hpp"
+#include "parallel/random.hpp"
 
 namespace mensura::divergence {
 
@@ -31,7 +32,25 @@ std::vector<points::Request> PassPlan::requests() const {
   return result;
 }
 
-PassSums::PassSums(PassPlan plan) : plan_(std::move(plan)) {
+std::vector<int> PassPlan::counted_neighbours() const {
+  std::vector<int> ks = ratio_neighbours;
+  for (const auto& list : lists) ks.insert(ks.end(), list.begin(), list.end());
+  std::sort(ks.begin(), ks.end());
+  ks.erase(std::unique(ks.begin(), ks.end()), ks.end());
+  return ks;
+}
+
+PassSums::PassSums(PassPlan plan) : plan_(std::move(plan)), ties_(plan_.counted_neighbours()) {
+  const auto& counted = ties_.neighbours();
+  const auto place_of = [&](int k) {
+    return static_cast<std::size_t>(std::ranges::lower_bound(counted, k) - counted.begin());
+  };
+  counts_.resize(counted.size());
+  for (const auto& list : plan_.lists) {
+    places_.emplace_back();
+    for (const int k : list) places_.back().push_back(place_of(k));
+  }
+  for (const int k : plan_.ratio_neighbours) ratio_places_.push_back(place_of(k));
   for (const auto& list : plan_.lists) histograms_.emplace_back(list);
   dimensions_.resize(plan_.lists.size());
   for (const int k : plan_.ratio_neighbours) ratios_.emplace_back(k);
@@ -45,7 +64,7 @@ void PassSums::add(const points::Neighbourhood& site, std::span<const std::int64
 
 namespace {
 
-Side side_of(int label) {
+Side side_of(std::size_t label) {
   return label == 0 ? Side::x : Side::y;
 }
 
@@ -53,22 +72,30 @@ Side side_of(int label) {
 
 void PassSums::add_counts(const points::Neighbourhood& site,
                           std::span<const std::int64_t> offsets) {
-  const auto list = site.lists[0];
-  first_set_.assign(list, static_cast<std::uint64_t>(offsets[0]),
-                    static_cast<std::uint64_t>(offsets[1]));
-  points::for_each_query(site, 0, offsets, [&](int label, std::int64_t multiplicity, int skip) {
-    const Side side = side_of(label);
-    for (CountHistograms& histogram : histograms_) {
-      const auto& ks = histogram.neighbours();
-      counts_.resize(ks.size());
-      for (std::size_t i = 0; i < ks.size(); ++i) counts_[i] = first_set_.count(ks[i], skip);
-      histogram.add(side, counts_, multiplicity);
+  ties_.assign(site.lists[0], site.last_shells[0], static_cast<std::uint64_t>(offsets[1]));
+  for (std::size_t label = 0; label < 2; ++label) {
+    const std::int64_t points = site.copies_per_label[label];
+    const std::uint64_t key = 2 * parallel::mix(site.copies.front()) + label;
+    for (std::int64_t copy = 0; copy < points; ++copy) {
+      const bool drawn = ties_.count(
+          label == 0, parallel::mix(key + parallel::mix(static_cast<std::uint64_t>(copy))),
+          counts_);
+      add_query(side_of(label), drawn ? 1 : points);
+      if (!drawn) break;
     }
-    for (RatioCounts& ratio : ratios_) {
-      ratio.add(side, first_set_.count(ratio.k, skip), multiplicity);
-    }
-  });
+  }
   if (!histograms_.empty()) add_dimension(site);
+}
+
+void PassSums::add_query(Side side, std::int64_t multiplicity) {
+  for (std::size_t i = 0; i < histograms_.size(); ++i) {
+    picked_.resize(places_[i].size());
+    for (std::size_t j = 0; j < picked_.size(); ++j) picked_[j] = counts_[places_[i][j]];
+    histograms_[i].add(side, picked_, multiplicity);
+  }
+  for (std::size_t i = 0; i < ratios_.size(); ++i) {
+    ratios_[i].add(side, counts_[ratio_places_[i]], multiplicity);
+  }
 }
 
 // All points of a location see the same distances: each leaves out one zero, its own.
@@ -97,7 +124,7 @@ void PassSums::add_distances(const points::Neighbourhood& site,
           if (static_cast<std::size_t>(of) != label) return;
           for (WkvSums& sums : distances_) {
             const int k = sums.k();
-            sums.add(side_of(of), points::kth_distance2(own, k, skip),
+            sums.add(side_of(label), points::kth_distance2(own, k, skip),
                      points::kth_distance2(other, k, -1), points::kth_distance2(own, 2 * k, skip),
                      points::kth_distance2(other, 2 * k, -1), multiplicity);
           }

@@ -7,6 +7,7 @@
 #include "divergence/dimension.hpp"
 #include "divergence/histograms.hpp"
 #include "divergence/nnr.hpp"
+#include "divergence/tie_counts.hpp"
 #include "divergence/wkv.hpp"
 #include "points/reduce.hpp"
 
@@ -21,6 +22,7 @@ struct PassPlan {
 
   int union_neighbours() const;  ///< largest k in the union; 0: no search in the union needed
   int distance_reach() const;    ///< largest 2k of wkv; 0: no search by set needed
+  std::vector<int> counted_neighbours() const;  ///< all k whose counts are needed, ascending
   bool needs_search() const { return union_neighbours() > 0 || distance_reach() > 0; }
   std::vector<points::Request> requests() const;  ///< union first, then first set, second set
 };
@@ -49,6 +51,7 @@ class PassSums {
 
  private:
   void add_counts(const points::Neighbourhood& site, std::span<const std::int64_t> offsets);
+  void add_query(Side side, std::int64_t multiplicity);
   void add_dimension(const points::Neighbourhood& site);
   void add_distances(const points::Neighbourhood& site, std::span<const std::int64_t> offsets);
   std::size_t position_of(const std::vector<int>& list) const;
@@ -59,8 +62,10 @@ class PassSums {
   std::vector<RatioCounts> ratios_;
   std::vector<WkvSums> distances_;
   // Scratch of add(), kept to avoid allocation for every location.
-  points::LabelPrefix first_set_;
-  std::vector<int> counts_;
+  TieCounts ties_;
+  std::vector<std::vector<std::size_t>> places_;  ///< of the k of each list among the counted ones
+  std::vector<std::size_t> ratio_places_;
+  std::vector<int> counts_, picked_;
   std::vector<double> squares_;
 };
 

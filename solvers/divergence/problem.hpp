@@ -45,7 +45,7 @@ struct Problem {
   double confidence = 0.95;
   bool whitening = true;
   std::int64_t batches = 0;  ///< 0: chosen from the number of points
-  std::int64_t remote_buffer_bytes = std::int64_t{64} << 20;
+  std::int64_t remote_buffer_bytes = std::int64_t{16} << 20;
 };
 
 }  // namespace mensura::divergence

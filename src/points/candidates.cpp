@@ -165,9 +165,10 @@ void Selector::bucket(const double* distance2, const std::uint32_t* site, int n,
   }
 }
 
-int Selector::shrink(double* distance2, std::uint32_t* site, int n, int limit, double& bound) {
+int Selector::shrink(double* distance2, std::uint32_t* site, int n, int limit, double& bound,
+                     LeftOut& left_out) {
   bucket(distance2, site, n, 4);
-  if (!linear_) return shrink_exactly(distance2, site, n, bound);
+  if (!linear_) return shrink_exactly(distance2, site, n, bound, left_out);
   int kept = 0;
   double largest = 0.0;
   for (int i = 0; i < n; ++i) {
@@ -176,14 +177,15 @@ int Selector::shrink(double* distance2, std::uint32_t* site, int n, int limit, d
     distance2[kept] = distance2[i];
     site[kept++] = site[i];
   }
-  if (kept >= limit) return shrink_exactly(distance2, site, kept, bound);
+  if (kept >= limit) return shrink_exactly(distance2, site, kept, bound, left_out);
   if (cutoff_ < static_cast<int>(starts_.size()) - 1) bound = std::min(bound, largest);
   return kept;
 }
 
 // Keeps the `needed` sites that come first in (distance2, mix of the first listed id). Every other
 // site has `needed` ids before its own first one.
-int Selector::shrink_exactly(double* distance2, std::uint32_t* site, int n, double& bound) {
+int Selector::shrink_exactly(double* distance2, std::uint32_t* site, int n, double& bound,
+                             LeftOut& left_out) {
   struct Keyed {
     double distance2;
     std::uint64_t key;
@@ -198,8 +200,16 @@ int Selector::shrink_exactly(double* distance2, std::uint32_t* site, int n, doub
         all.begin(), all.begin() + needed_ - 1, all.end(), [](const Keyed& a, const Keyed& b) {
           return a.distance2 != b.distance2 ? a.distance2 < b.distance2 : a.key < b.key;
         });
+    const double last = all[static_cast<std::size_t>(needed_) - 1].distance2;
+    if (left_out.distance2 != last) {  // a nearer last distance makes the earlier shell irrelevant
+      left_out.distance2 = last;
+      left_out.counts.assign(offsets_.size() - 1, 0);
+    }
+    for (auto at = all.begin() + needed_; at != all.end(); ++at) {
+      if (at->distance2 == last) count_site(at->site, left_out.counts);
+    }
     all.resize(static_cast<std::size_t>(needed_));
-    bound = std::min(bound, all.back().distance2);
+    bound = std::min(bound, last);
   }
   for (std::size_t i = 0; i < all.size(); ++i) {
     distance2[i] = all[i].distance2;
@@ -269,6 +279,24 @@ int Selector::finish(const double* distance2, const std::uint32_t* site, int n, 
     sort_small(distance2, site, n, sorted_.data());
   }
   return sites_.first.empty() && all_labels_ ? finish_single(list) : finish_general(list);
+}
+
+void Selector::count_site(std::uint32_t site, std::span<std::int64_t> counts) {
+  site_counts_.resize(counts.size());
+  sites_.count_labels(site, offsets_, site_counts_);
+  for (std::size_t label = 0; label < counts.size(); ++label) {
+    if (((labels_ >> label) & 1U) != 0) counts[label] += site_counts_[label];
+  }
+}
+
+void Selector::count_shell(double distance2, const LeftOut& left_out,
+                           std::span<std::int64_t> counts) {
+  auto at = std::ranges::lower_bound(sorted_, distance2, {}, &Candidate::distance2);
+  for (; at != sorted_.end() && at->distance2 == distance2; ++at) count_site(at->site, counts);
+  if (left_out.distance2 != distance2) return;
+  for (std::size_t label = 0; label < counts.size(); ++label) {
+    counts[label] += left_out.counts[label];
+  }
 }
 
 // One id per site: only runs of equal distances need a look at the ids.

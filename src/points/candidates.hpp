@@ -14,6 +14,13 @@ struct Candidate {
   std::uint32_t site;
 };
 
+/// Ids per set at one exact distance whose sites were left out of the candidates of a query,
+/// because enough others at that distance come first.
+struct LeftOut {
+  double distance2 = -1.0;
+  std::vector<std::int64_t> counts;
+};
+
 /// Turns the unordered candidates of one query into its exact neighbour list. Many candidates are
 /// first spread over buckets that are linear between the smallest and the largest distance2
 /// (subtraction, product and truncation are monotone, so bucket order never contradicts distance
@@ -29,10 +36,15 @@ class Selector {
 
   /// Shortens n > needed candidates to fewer than `limit` (> needed) without losing one that can
   /// belong to the list. Returns the new n and an upper bound of the list's last distance2.
-  int shrink(double* distance2, std::uint32_t* site, int n, int limit, double& bound);
+  int shrink(double* distance2, std::uint32_t* site, int n, int limit, double& bound,
+             LeftOut& left_out);
 
   /// Writes min(needed, available) neighbours to `list` in neighbour order; returns how many.
   int finish(const double* distance2, const std::uint32_t* site, int n, Neighbour* list);
+
+  /// After finish(): adds to `counts` (per set) all ids of the request at exactly `distance2`,
+  /// those of sites that were left out included.
+  void count_shell(double distance2, const LeftOut& left_out, std::span<std::int64_t> counts);
 
  private:
   void bucket(const double* distance2, const std::uint32_t* site, int n, int per_bucket);
@@ -43,7 +55,9 @@ class Selector {
   int finish_single(Neighbour* list);
   int finish_general(Neighbour* list);
   void push_head(const std::uint64_t* id, const std::uint64_t* end);
-  int shrink_exactly(double* distance2, std::uint32_t* site, int n, double& bound);
+  int shrink_exactly(double* distance2, std::uint32_t* site, int n, double& bound,
+                     LeftOut& left_out);
+  void count_site(std::uint32_t site, std::span<std::int64_t> counts);
   bool selected(std::uint64_t id) const noexcept {
     return all_labels_ || ((labels_ >> static_cast<unsigned>(label_of(id, offsets_))) & 1U) != 0;
   }
@@ -64,6 +78,7 @@ class Selector {
     const std::uint64_t *id, *end;
   };
   std::vector<Head> heads_;
+  std::vector<std::int64_t> site_counts_;
 };
 
 }  // namespace mensura::points

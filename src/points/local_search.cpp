@@ -63,6 +63,7 @@ LocalSearch::LocalSearch(const Tree& tree, const Sites& sites,
   for (std::size_t r = 0; r < requests_.size(); ++r) {
     lists_.emplace_back(needed(r) * QueryGroup::lanes);
     sizes_.emplace_back();
+    shells_.emplace_back(labels * QueryGroup::lanes);
   }
 }
 
@@ -70,6 +71,7 @@ void LocalSearch::run(const QueryGroup& group) {
   for (std::size_t r = 0; r < requests_.size(); ++r) {
     const int request = static_cast<int>(r);
     sizes_[r].fill(0);
+    std::ranges::fill(shells_[r], 0);
     Lanes asked = 0;
     for (int lane = 0; lane < group.size; ++lane) {
       if (group.bound(request, lane) >= 0.0) asked |= Lanes{1} << static_cast<unsigned>(lane);
@@ -109,7 +111,27 @@ bool LocalSearch::derive_lane(const QueryGroup& group, int from, int request, in
   const bool complete = !full(from, lane) && group.bound(request, lane) <= group.bound(from, lane);
   if (count < needed(r) && !complete) return false;
   sizes_[r][static_cast<std::size_t>(lane)] = static_cast<int>(count);
+  if (full(request, lane)) derive_shell(from, request, lane);
   return true;
+}
+
+// At the wider list's last distance its own shell is complete; at any nearer one the list is.
+void LocalSearch::derive_shell(int from, int request, int lane) {
+  const auto shell = mutable_shell(request, lane);
+  const double last = list(request, lane).back().distance2;
+  const auto wide = list(from, lane);
+  const std::uint64_t labels = requests_[static_cast<std::size_t>(request)].labels;
+  if (full(from, lane) && wide.back().distance2 == last) {
+    const auto source = this->shell(from, lane);
+    for (std::size_t label = 0; label < shell.size(); ++label) {
+      shell[label] = ((labels >> label) & 1U) != 0 ? source[label] : 0;
+    }
+    return;
+  }
+  for (const Neighbour& n : wide) {
+    const auto label = static_cast<std::size_t>(label_of(n.id, offsets_));
+    if (n.distance2 == last && ((labels >> label) & 1U) != 0) ++shell[label];
+  }
 }
 
 // The first bound is a guess from the groups before, so that few candidates are collected. A guess
@@ -132,6 +154,7 @@ void LocalSearch::search_request(const QueryGroup& group, int request, Lanes lan
     for_each_lane(remaining, [&](int lane) {
       bounds_[static_cast<std::size_t>(lane)] = start[static_cast<std::size_t>(lane)];
       counts_[static_cast<std::size_t>(lane)] = 0;
+      left_out_[static_cast<std::size_t>(lane)].distance2 = -1.0;
     });
     walk(group, request, remaining);
     work_ += std::int64_t{16} * std::popcount(remaining) * enough;  // ordering the lists
@@ -140,6 +163,10 @@ void LocalSearch::search_request(const QueryGroup& group, int request, Lanes lan
       const auto l = static_cast<std::size_t>(lane);
       sizes_[r][l] = selector_.finish(distances(lane), found(lane), counts_[l],
                                       lists_[r].data() + l * needed(r));
+      if (sizes_[r][l] == enough) {
+        selector_.count_shell(list(request, lane).back().distance2, left_out_[l],
+                              mutable_shell(request, lane));
+      }
       const double limit = group.bound(request, lane);
       if (sizes_[r][l] == enough || !(start[l] < limit)) return;
       failed |= Lanes{1} << static_cast<unsigned>(lane);
@@ -284,7 +311,7 @@ void LocalSearch::test_leaf(const QueryGroup& group, std::uint32_t leaf, int lan
   const int size = tree_.leaf_size;
   if (counts_[l] + size + 8 > capacity_) {
     counts_[l] = selector_.shrink(distances(lane), found(lane), counts_[l],
-                                  static_cast<int>(capacity_) - size - 8, bounds_[l]);
+                                  static_cast<int>(capacity_) - size - 8, bounds_[l], left_out_[l]);
   }
   const Eight bound = Eight{} + bounds_[l];
   const double* points = tree_.leaf(leaf);

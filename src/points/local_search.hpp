@@ -63,6 +63,12 @@ class LocalSearch {
     return {lists_[r].data() + static_cast<std::size_t>(lane) * needed(r),
             static_cast<std::size_t>(sizes_[r][static_cast<std::size_t>(lane)])};
   }
+  /// Ids per set at exactly the distance of the last entry of a full list; zeros otherwise.
+  std::span<const std::int64_t> shell(int request, int lane) const {
+    const std::size_t labels = offsets_.size() - 1;
+    return std::span(shells_[static_cast<std::size_t>(request)])
+        .subspan(static_cast<std::size_t>(lane) * labels, labels);
+  }
   bool full(int request, int lane) const {
     return list(request, lane).size() == needed(static_cast<std::size_t>(request));
   }
@@ -81,6 +87,7 @@ class LocalSearch {
     return static_cast<std::size_t>(requests_[request].neighbours) + 1;
   }
   Lanes derive(const QueryGroup& group, int request, Lanes asked);
+  void derive_shell(int from, int request, int lane);
   bool derive_lane(const QueryGroup& group, int from, int request, int lane);
   void search_request(const QueryGroup& group, int request, Lanes lanes);
   void walk(const QueryGroup& group, int request, Lanes lanes);
@@ -95,6 +102,11 @@ class LocalSearch {
   void drop_unlabelled(int lane, int from, std::uint64_t labels);
   double guess(const QueryGroup& group, int request, int lane) const;
   void update_pace(const QueryGroup& group, int request, Lanes lanes, Lanes failed);
+  std::span<std::int64_t> mutable_shell(int request, int lane) {
+    const std::size_t labels = offsets_.size() - 1;
+    return std::span(shells_[static_cast<std::size_t>(request)])
+        .subspan(static_cast<std::size_t>(lane) * labels, labels);
+  }
   double* distances(int lane) { return distances_.data() + lane * capacity_; }
   std::uint32_t* found(int lane) { return found_.data() + lane * capacity_; }
 
@@ -110,11 +122,13 @@ class LocalSearch {
   PaceMemory& memory_;
   std::vector<std::vector<Neighbour>> lists_;
   std::vector<std::array<int, QueryGroup::lanes>> sizes_;
+  std::vector<std::vector<std::int64_t>> shells_;  // requests x (lanes x labels)
   // Candidates of the request in work.
   std::ptrdiff_t capacity_ = 0;
   AlignedVector<double> distances_;
   AlignedVector<std::uint32_t> found_;
   std::array<int, QueryGroup::lanes> counts_{};
+  std::array<LeftOut, QueryGroup::lanes> left_out_;
   alignas(64) std::array<double, QueryGroup::lanes> bounds_{};
   std::array<double, 32> centre_{};
   struct Visit {

@@ -127,14 +127,14 @@ class Visitor {
         position_(static_cast<std::size_t>(tree.dimension)),
         counts_(offsets.size() - 1) {}
 
-  void operator()(std::uint32_t site, std::span<const std::span<const Neighbour>> lists) {
+  void operator()(std::uint32_t site, RemoteRound::Lists found) {
     if (failure_) return;
     for (std::size_t j = 0; j < position_.size(); ++j) {
       position_[j] = tree_.coordinate(site, static_cast<int>(j));
     }
     sites_.count_labels(site, offsets_, counts_);
     try {
-      visit_(Neighbourhood{position_, sites_.copies(site), counts_, lists});
+      visit_(Neighbourhood{position_, sites_.copies(site), counts_, found.lists, found.shells});
     } catch (...) {
       failure_ = std::current_exception();
     }
@@ -190,7 +190,7 @@ void NeighbourEngine::search(std::span<const Request> requests, std::uint64_t qu
                             batches};
   Pipeline pipeline(s.comm, s.tree, s.sites, *s.ranks, s.offsets, requests,
                     s.options.remote_buffer_bytes, selection, s.memory,
-                    [&](std::uint32_t site, RemoteRound::Lists lists) { visitor(site, lists); });
+                    [&](std::uint32_t site, RemoteRound::Lists found) { visitor(site, found); });
   pipeline.run(poll);
   parallel::agree(s.comm, [&] {
     if (visitor.failure()) std::rethrow_exception(visitor.failure());

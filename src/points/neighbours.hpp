@@ -51,6 +51,9 @@ struct Neighbourhood {
   /// copies*. A copy finds its own k neighbours by leaving itself out: the first k other entries
   /// (drop itself if present, else drop the last).
   std::span<const std::span<const Neighbour>> lists;
+  /// Per full list: how many ids of every set lie at exactly the distance of its last entry, listed
+  /// or not (of the sets asked for). Zeros for a list that is not full: everything is listed then.
+  std::span<const std::span<const std::int64_t>> last_shells;
 };
 
 struct EngineOptions {

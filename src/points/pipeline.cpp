@@ -51,7 +51,7 @@ Pipeline::Pipeline(const parallel::Communicator& comm, const Tree& tree, const S
     : comm_(comm),
       tree_(tree),
       search_(tree, sites, offsets, requests, memory),
-      remote_(ranks, requests, tree.dimension),
+      remote_(ranks, requests, tree.dimension, offsets),
       requests_(requests.size()),
       chunk_bytes_(std::max<std::int64_t>(1, remote_buffer_bytes / 3)),  // three chunks are alive
       selection_(std::move(selection)),
@@ -136,12 +136,14 @@ void Pipeline::fill_group() {
 
 void Pipeline::visit_lanes(std::uint32_t lanes) {
   lists_.resize(requests_);
+  shells_.resize(requests_);
   for (int lane = 0; lane < group_.size; ++lane) {
     if (((lanes >> static_cast<unsigned>(lane)) & 1U) == 0) continue;
     for (std::size_t r = 0; r < requests_; ++r) {
       lists_[r] = search_.list(static_cast<int>(r), lane);
+      shells_[r] = search_.shell(static_cast<int>(r), lane);
     }
-    visit_(members_[static_cast<std::size_t>(lane)], lists_);
+    visit_(members_[static_cast<std::size_t>(lane)], {lists_, shells_});
   }
 }
 

@@ -74,6 +74,7 @@ class Pipeline {
   QueryGroup group_;
   std::vector<std::uint32_t> members_;  // the sites of the group
   std::vector<std::span<const Neighbour>> lists_;
+  std::vector<std::span<const std::int64_t>> shells_;
   std::int64_t round_work_;
   std::int64_t own_work_ = 0, own_bytes_ = 0;  // of all own chunks so far
   std::int64_t queries_ = 0, remote_queries_ = 0;

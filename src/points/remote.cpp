@@ -71,7 +71,8 @@ bool RemoteRound::ask(const QueryGroup& group, const LocalSearch& search, int la
       if (!(nearest <= limit) || (ranks_.labels(rank) & requests_[r].labels) == 0) continue;
       bounds_[r] = limit;
       needed = true;
-      answer_bytes += 16 * (std::int64_t{requests_[r].neighbours} + 1);
+      answer_bytes += 16 * (std::int64_t{requests_[r].neighbours} + 1) +
+                      8 * static_cast<std::int64_t>(labels());
     }
     if (!needed) continue;
     auto& bytes = waiting.outgoing[rank];
@@ -99,7 +100,9 @@ std::uint32_t RemoteRound::file(const QueryGroup& group, std::span<const std::ui
       const auto list = search.list(static_cast<int>(r), lane);
       waiting.sizes.push_back(static_cast<std::uint32_t>(list.size()));
       waiting.neighbours.insert(waiting.neighbours.end(), list.begin(), list.end());
-      waiting.bytes += static_cast<std::int64_t>(list.size_bytes());
+      const auto shell = search.shell(static_cast<int>(r), lane);
+      waiting.shells.insert(waiting.shells.end(), shell.begin(), shell.end());
+      waiting.bytes += static_cast<std::int64_t>(list.size_bytes() + shell.size_bytes());
     }
   }
   return filed;
@@ -139,7 +142,9 @@ std::vector<Packet> RemoteRound::answer(std::vector<Packet> questions, LocalSear
         put(reply.bytes, sizes.data(), sizes.size());
         for (std::size_t r = 0; r < sizes.size(); ++r) {
           const auto list = search.list(static_cast<int>(r), lane);
+          const auto shell = search.shell(static_cast<int>(r), lane);
           put(reply.bytes, list.data(), list.size());
+          put(reply.bytes, shell.data(), shell.size());
         }
       }
       between();
@@ -150,49 +155,101 @@ std::vector<Packet> RemoteRound::answer(std::vector<Packet> questions, LocalSear
   return answers;
 }
 
+namespace {
+
+// What one rank found for a request: its list and the shell at the list's last distance.
+struct Part {
+  std::vector<Neighbour> list;
+  std::vector<std::int64_t> shell;
+};
+
+// Ids per set at exactly `distance2`: a full list whose last entry lies there knows its shell, any
+// other list shows all of them.
+void add_shell(const Part& part, std::size_t needed, double distance2,
+               std::span<const std::int64_t> offsets, std::vector<std::int64_t>& counts) {
+  if (part.list.size() == needed && part.list.back().distance2 == distance2) {
+    for (std::size_t l = 0; l < counts.size(); ++l) counts[l] += part.shell[l];
+    return;
+  }
+  const auto shell = std::ranges::equal_range(part.list, distance2, {}, &Neighbour::distance2);
+  for (const Neighbour& n : shell) ++counts[static_cast<std::size_t>(label_of(n.id, offsets))];
+}
+
+// The first `needed` entries of all parts, and the complete shell at the last of them.
+Part merge(std::span<const Part> parts, std::size_t needed, std::span<const std::int64_t> offsets) {
+  Part merged{{}, std::vector<std::int64_t>(offsets.size() - 1, 0)};
+  for (const Part& part : parts) {
+    const auto old = static_cast<std::ptrdiff_t>(merged.list.size());
+    merged.list.insert(merged.list.end(), part.list.begin(), part.list.end());
+    std::inplace_merge(merged.list.begin(), merged.list.begin() + old, merged.list.end());
+    if (merged.list.size() > needed) merged.list.resize(needed);
+  }
+  if (merged.list.size() == needed) {
+    for (const Part& part : parts) {
+      add_shell(part, needed, merged.list.back().distance2, offsets, merged.shell);
+    }
+  }
+  return merged;
+}
+
+// Reads one answer: sizes of the lists, then every list with its shell.
+void read_parts(const std::byte* sizes, std::size_t requests, std::size_t labels,
+                std::vector<std::vector<Part>>& parts) {
+  const std::byte* at = sizes + 8 * requests;
+  for (std::size_t r = 0; r < requests; ++r) {
+    Part part{std::vector<Neighbour>(get<std::uint64_t>(sizes, r)),
+              std::vector<std::int64_t>(labels)};
+    if (!part.list.empty()) std::memcpy(part.list.data(), at, part.list.size() * sizeof(Neighbour));
+    at += part.list.size() * sizeof(Neighbour);
+    std::memcpy(part.shell.data(), at, labels * sizeof(std::int64_t));
+    at += labels * sizeof(std::int64_t);
+    parts[r].push_back(std::move(part));
+  }
+}
+
+}  // namespace
+
 void RemoteRound::finish(const Waiting& waiting, std::vector<Packet> answers,
                          const std::function<void(std::uint32_t, Lists)>& visit) const {
   struct Record {
     std::uint64_t slot;
     const std::byte* sizes;
   };
+  const std::size_t count = requests_.size();
   std::vector<Record> records;
   for (const Packet& packet : answers) {
     const std::byte* at = packet.bytes.data();
     for (const std::byte* end = at + packet.bytes.size(); at < end;) {
       records.push_back({get<std::uint64_t>(at), at + 8});
       std::uint64_t total = 0;
-      for (std::size_t r = 0; r < requests_.size(); ++r) total += get<std::uint64_t>(at + 8, r);
-      at += 8 * (1 + requests_.size()) + total * sizeof(Neighbour);
+      for (std::size_t r = 0; r < count; ++r) total += get<std::uint64_t>(at + 8, r);
+      at += 8 * (1 + count + count * labels()) + total * sizeof(Neighbour);
     }
   }
   std::ranges::stable_sort(records, {}, &Record::slot);
-  std::vector<std::vector<Neighbour>> merged(requests_.size());
-  std::vector<std::span<const Neighbour>> lists(requests_.size());
+  std::vector<std::vector<Part>> parts(count);
+  std::vector<Part> merged(count);
+  std::vector<std::span<const Neighbour>> lists(count);
+  std::vector<std::span<const std::int64_t>> shells(count);
   const Neighbour* local = waiting.neighbours.data();
+  const std::int64_t* shell = waiting.shells.data();
   auto record = records.begin();
   for (std::size_t slot = 0; slot < waiting.sites.size(); ++slot) {
-    for (std::size_t r = 0; r < requests_.size(); ++r) {
-      const std::uint32_t size = waiting.sizes[slot * requests_.size() + r];
-      merged[r].assign(local, local + size);
+    for (std::size_t r = 0; r < count; ++r) {
+      const std::uint32_t size = waiting.sizes[slot * count + r];
+      parts[r].assign(1, Part{{local, local + size}, {shell, shell + labels()}});
       local += size;
+      shell += labels();
     }
     for (; record != records.end() && record->slot == slot; ++record) {
-      const std::byte* at = record->sizes + 8 * requests_.size();
-      for (std::size_t r = 0; r < requests_.size(); ++r) {
-        const auto size = static_cast<std::size_t>(get<std::uint64_t>(record->sizes, r));
-        const auto old = static_cast<std::ptrdiff_t>(merged[r].size());
-        merged[r].resize(merged[r].size() + size);
-        if (size > 0)
-          std::memcpy(&merged[r][static_cast<std::size_t>(old)], at, size * sizeof(Neighbour));
-        at += size * sizeof(Neighbour);
-        std::inplace_merge(merged[r].begin(), merged[r].begin() + old, merged[r].end());
-        const auto enough = static_cast<std::size_t>(requests_[r].neighbours) + 1;
-        if (merged[r].size() > enough) merged[r].resize(enough);
-      }
+      read_parts(record->sizes, count, labels(), parts);
     }
-    for (std::size_t r = 0; r < requests_.size(); ++r) lists[r] = merged[r];
-    visit(waiting.sites[slot], lists);
+    for (std::size_t r = 0; r < count; ++r) {
+      merged[r] = merge(parts[r], static_cast<std::size_t>(requests_[r].neighbours) + 1, offsets_);
+      lists[r] = merged[r].list;
+      shells[r] = merged[r].shell;
+    }
+    visit(waiting.sites[slot], {lists, shells});
   }
 }
 

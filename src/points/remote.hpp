@@ -19,6 +19,7 @@ struct Waiting {
   std::vector<std::uint32_t> sites;
   std::vector<std::uint32_t> sizes;   ///< sites x requests: entries of each local list
   std::vector<Neighbour> neighbours;  ///< the lists, one after another
+  std::vector<std::int64_t> shells;   ///< sites x requests x labels
   std::map<int, std::vector<std::byte>> outgoing;
   std::int64_t queries = 0;  ///< (site, foreign rank) pairs
   std::int64_t bytes = 0;    ///< of lists, questions and the largest possible answers
@@ -29,8 +30,12 @@ struct Waiting {
 /// Bounds only shrink, so one round is exact. Local functions; the messages travel elsewhere.
 class RemoteRound {
  public:
-  RemoteRound(const RankTree& ranks, std::span<const Request> requests, int dimension)
-      : ranks_(ranks), requests_(requests.begin(), requests.end()), dimension_(dimension) {}
+  RemoteRound(const RankTree& ranks, std::span<const Request> requests, int dimension,
+              std::span<const std::int64_t> offsets)
+      : ranks_(ranks),
+        requests_(requests.begin(), requests.end()),
+        dimension_(dimension),
+        offsets_(offsets) {}
 
   /// Files the lanes of a searched group that must ask somebody, and returns them (bit per lane).
   std::uint32_t file(const QueryGroup& group, std::span<const std::uint32_t> sites,
@@ -41,7 +46,11 @@ class RemoteRound {
       std::vector<parallel::SparseExchange::Packet> questions, LocalSearch& search,
       const std::function<void()>& between) const;
 
-  using Lists = std::span<const std::span<const Neighbour>>;
+  /// The lists of a site and their last shells, per request (Neighbourhood).
+  struct Lists {
+    std::span<const std::span<const Neighbour>> lists;
+    std::span<const std::span<const std::int64_t>> shells;
+  };
   /// Merges the answers into the waiting lists and hands every site with its lists to `visit`.
   void finish(const Waiting& waiting, std::vector<parallel::SparseExchange::Packet> answers,
               const std::function<void(std::uint32_t site, Lists lists)>& visit) const;
@@ -54,9 +63,12 @@ class RemoteRound {
     return 8 * (1 + static_cast<std::size_t>(dimension_) + requests_.size());
   }
 
+  std::size_t labels() const { return offsets_.size() - 1; }
+
   const RankTree& ranks_;
   std::vector<Request> requests_;
   int dimension_;
+  std::span<const std::int64_t> offsets_;
   std::vector<int> near_, found_;  // ranks that the group in work may have to ask
   std::vector<double> position_, lower_, upper_, bounds_;
 };
