@@ -50,17 +50,6 @@ void group_copies(const Neighbourhood& site, std::size_t list,
   }
 }
 
-void LabelPrefix::assign(std::span<const Neighbour> list, std::uint64_t first_id,
-                         std::uint64_t last_id) {
-  before_.resize(list.size() + 1);
-  std::int32_t count = 0;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    before_[i] = count;
-    count += within(list[i].id, first_id, last_id) ? 1 : 0;
-  }
-  before_[list.size()] = count;
-}
-
 void count_label(std::span<const Neighbour> list, std::span<const int> ks, int skip,
                  std::uint64_t first_id, std::uint64_t last_id, std::span<int> counts) noexcept {
   std::size_t position = 0;

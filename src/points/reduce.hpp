@@ -40,28 +40,9 @@ void for_each_query(const Neighbourhood& site, std::size_t list,
   for (const CopyGroup& group : groups) fn(group.label, group.multiplicity, group.skip);
 }
 
-/// Number of a set's members among the first entries of a list, for every prefix, so that the
-/// counts of several k and several copies cost one look-up each.
-class LabelPrefix {
- public:
-  /// Counts ids in [first_id, last_id), i.e. the set l with offsets[l], offsets[l + 1].
-  void assign(std::span<const Neighbour> list, std::uint64_t first_id, std::uint64_t last_id);
-
-  /// How many of the k nearest neighbours of a copy belong to the set, the copy at position `skip`
-  /// left out (skip = -1: nothing to leave out). Lists shorter than k count what there is.
-  int count(int k, int skip) const noexcept {
-    const int size = static_cast<int>(before_.size()) - 1;
-    if (skip < 0 || skip >= k) return at(k < size ? k : size);
-    const int last = k + 1 < size ? k + 1 : size;
-    return at(last) - (at(skip + 1) - at(skip));
-  }
-
- private:
-  int at(int position) const noexcept { return before_[static_cast<std::size_t>(position)]; }
-  std::vector<std::int32_t> before_{0};
-};
-
-/// counts[i] = LabelPrefix::count(ks[i], skip) for one set, without the object. ks ascending.
+/// counts[i] = how many of the ks[i] nearest neighbours of a copy, in list order, belong to the set
+/// of the ids [first_id, last_id), the copy at position `skip` left out (-1: nothing to leave out).
+/// ks ascending; lists shorter than k count what there is.
 void count_label(std::span<const Neighbour> list, std::span<const int> ks, int skip,
                  std::uint64_t first_id, std::uint64_t last_id, std::span<int> counts) noexcept;
 
