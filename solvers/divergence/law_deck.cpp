@@ -125,8 +125,11 @@ Law law_without_check(const Node& node) {
     const input::Matrix covariance = node["covariance"].matrix();
     law.form = Gaussian{list("mean"), {covariance.values, covariance.rank == 2}};
   } else if (name == "truncated_gaussian") {
-    law.form =
-        TruncatedGaussian{list("mean"), {list("covariance"), false}, list("lower"), list("upper")};
+    auto& form = law.form.emplace<TruncatedGaussian>();
+    form.mean = list("mean");
+    form.covariance.values = list("covariance");
+    form.lower = list("lower");
+    form.upper = list("upper");
   } else if (name == "uniform") {
     law.form = Uniform{list("lower"), list("upper")};
   } else if (name == "beta") {
