@@ -86,7 +86,31 @@ void Pass::read(const parallel::Communicator& comm, run::Context& context) {
     coordinates_.reserve(coordinates_.size() + blocks[1].values.size());
     coordinates_.insert(coordinates_.end(), blocks[1].values.begin(), blocks[1].values.end());
   });
+  rescale_extremes(comm);
   stage_ = Stage::prepare;
+}
+
+// Squares of coordinates beyond 2^300 or below 2^-300 leave the range of doubles. Divergences do
+// not change when both sets are divided by the same power of two, which is exact: each coordinate
+// by its own when whitening follows, else all by one.
+void Pass::rescale_extremes(const parallel::Communicator& comm) {
+  const auto d = static_cast<std::size_t>(facts_.dimension);
+  std::vector<double> largest(d, 0.0);
+  for (std::size_t at = 0; at < coordinates_.size(); ++at) {
+    largest[at % d] = std::max(largest[at % d], std::abs(coordinates_[at]));
+  }
+  comm.max(std::span(largest));
+  const double common = *std::max_element(largest.begin(), largest.end());
+  std::vector<int> exponents(d, 0);
+  for (std::size_t j = 0; j < d; ++j) {
+    const double size = problem_.whitening ? largest[j] : common;
+    const int exponent = size > 0.0 ? std::ilogb(size) : 0;
+    if (std::abs(exponent) > 300) exponents[j] = -exponent;
+  }
+  if (std::all_of(exponents.begin(), exponents.end(), [](int e) { return e == 0; })) return;
+  for (std::size_t at = 0; at < coordinates_.size(); ++at) {
+    coordinates_[at] = std::ldexp(coordinates_[at], exponents[at % d]);
+  }
 }
 
 std::vector<int> Pass::neighbours_of(const Request& request) const {
@@ -193,19 +217,25 @@ Moments moments_of(const parallel::Communicator& comm, int dimension,
                    std::initializer_list<std::span<const double>> blocks, std::int64_t count,
                    const std::function<void()>& poll) {
   const auto d = static_cast<std::size_t>(dimension);
+  // In pieces of at most about a second, as many on every rank, since poll() is collective.
   const auto for_each_point = [&](auto&& visit) {
+    const std::size_t piece = std::max<std::size_t>(1, (std::size_t{1} << 26U) / (d * (d + 1))) * d;
     for (const auto block : blocks) {
-      for (std::size_t at = 0; at < block.size(); at += d) visit(block.subspan(at, d));
+      const auto own = static_cast<std::int64_t>((block.size() + piece - 1) / piece);
+      const auto pieces = static_cast<std::size_t>(comm.max(own));
+      for (std::size_t p = 0; p < pieces; ++p) {
+        const std::size_t end = std::min(block.size(), (p + 1) * piece);
+        for (std::size_t at = p * piece; at < end; at += d) visit(block.subspan(at, d));
+        poll();
+      }
     }
   };
   MeanSums means(dimension);
   for_each_point([&](std::span<const double> point) { means.add(point); });
   parallel::reduce(comm, means.sums());
-  poll();
   ScatterSums scatter(means.mean(count));
   for_each_point([&](std::span<const double> point) { scatter.add(point); });
   parallel::reduce(comm, scatter.sums());
-  poll();
   return scatter.moments(count);
 }
 
@@ -294,9 +324,9 @@ void Pass::search(const parallel::Communicator& comm, run::Context& context) {
         requests, 0b11, batches_done_, batches_,
         [&](const points::Neighbourhood& site) { sums_->add(site, offsets); }, context.poll);
     ++batches_done_;
+    facts_.remote_queries = earlier_remote_queries_ + engine_->statistics().remote_queries;
   }
   if (batches_done_ < batches_) return;
-  facts_.remote_queries = engine_->statistics().remote_queries;
   engine_.reset();
   sums_->reduce(comm);
   stage_ = Stage::done;
@@ -356,19 +386,26 @@ std::int64_t Pass::state_bytes() const {
 
 void Pass::save(const parallel::Communicator& comm, output::CheckpointWriter& checkpoint,
                 const std::string& prefix) const {
+  // Stopped right after a restart, before the data were read again: what was loaded is the state.
+  const bool untouched = stage_ == Stage::read && expected_.has_value();
+  const PairFacts& known = untouched ? *expected_ : facts_;
   const std::vector<std::int64_t> facts = {finished() ? 1 : 0,
                                            batches_done_,
-                                           facts_.counts[0],
-                                           facts_.counts[1],
-                                           static_cast<std::int64_t>(facts_.fingerprints[0]),
-                                           static_cast<std::int64_t>(facts_.fingerprints[1]),
-                                           facts_.dimension,
-                                           facts_.coincident,
-                                           facts_.sites,
-                                           facts_.remote_queries};
+                                           known.counts[0],
+                                           known.counts[1],
+                                           static_cast<std::int64_t>(known.fingerprints[0]),
+                                           static_cast<std::int64_t>(known.fingerprints[1]),
+                                           known.dimension,
+                                           known.coincident,
+                                           known.sites,
+                                           known.remote_queries};
   checkpoint.replicated(prefix + "facts", facts);
-  checkpoint.replicated(prefix + "warning", facts_.warning);
+  checkpoint.replicated(prefix + "warning", known.warning);
   if (!has_state()) return;
+  if (untouched) {
+    checkpoint.replicated(prefix + "sums", loaded_words_);
+    return;
+  }
   PassSums sums = *sums_;
   if (!finished()) sums.reduce(comm);
   checkpoint.replicated(prefix + "sums", sums.words());
@@ -394,6 +431,7 @@ void Pass::load(const parallel::Communicator& comm, const output::CheckpointRead
   saved.remote_queries = facts[9];
   saved.warning = checkpoint.text(prefix + "warning");
   expected_ = saved;
+  earlier_remote_queries_ = std::max<std::int64_t>(0, saved.remote_queries);
   loaded_words_ = checkpoint.integers(prefix + "sums");
   if (facts[0] == 0) return;
   facts_ = saved;

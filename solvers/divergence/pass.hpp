@@ -63,6 +63,7 @@ class Pass {
   enum class Stage { read, prepare, build, search, done };
 
   void read(const parallel::Communicator& comm, run::Context& context);
+  void rescale_extremes(const parallel::Communicator& comm);
   void check_sizes() const;
   void plan(const parallel::Communicator& comm);
   void prepare(const parallel::Communicator& comm, run::Context& context);
@@ -81,6 +82,7 @@ class Pass {
   Stage stage_ = Stage::read;
   std::int64_t batches_ = 0;
   std::int64_t batches_done_ = 0;
+  std::int64_t earlier_remote_queries_ = 0;  ///< of the segments before this one
   PairFacts facts_;
   std::optional<PairFacts> expected_;       ///< of the checkpoint this run goes on from
   std::vector<std::int64_t> loaded_words_;  ///< sums of the checkpoint, until the plan is known

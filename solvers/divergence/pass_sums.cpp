@@ -64,6 +64,8 @@ void PassSums::add(const points::Neighbourhood& site, std::span<const std::int64
 
 namespace {
 
+constexpr std::int64_t most_draws = std::int64_t{1} << 26U;
+
 Side side_of(std::size_t label) {
   return label == 0 ? Side::x : Side::y;
 }
@@ -76,11 +78,15 @@ void PassSums::add_counts(const points::Neighbourhood& site,
   for (std::size_t label = 0; label < 2; ++label) {
     const std::int64_t points = site.copies_per_label[label];
     const std::uint64_t key = 2 * parallel::mix(site.copies.front()) + label;
-    for (std::int64_t copy = 0; copy < points; ++copy) {
+    // Beyond this many the copies share draws: their noise is then far below any error bar, and no
+    // location takes longer than a fraction of a second.
+    const std::int64_t draws = std::min(points, most_draws / ties_.neighbours().back());
+    for (std::int64_t draw = 0; draw < draws; ++draw) {
       const bool drawn = ties_.count(
-          label == 0, parallel::mix(key + parallel::mix(static_cast<std::uint64_t>(copy))),
+          label == 0, parallel::mix(key + parallel::mix(static_cast<std::uint64_t>(draw))),
           counts_);
-      add_query(side_of(label), drawn ? 1 : points);
+      const std::int64_t share = points / draws + (draw < points % draws ? 1 : 0);
+      add_query(side_of(label), drawn ? share : points);
       if (!drawn) break;
     }
   }

@@ -188,7 +188,7 @@ void check_files(const parallel::Communicator& comm, const Deck& deck) {
     for (const Node& node : files) {
       const std::string problem = file_problem(node.path().string());
       if (problem.empty()) continue;
-      diagnostics.error(node, fmt::format("the file {} {}", quote(node.path().string()), problem));
+      diagnostics.error(node, fmt::format("the file '{}' {}", node.path().string(), problem));
     }
     if (!diagnostics.empty()) throw Error(ExitCode::input_data, diagnostics.text());
   });

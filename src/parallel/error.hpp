@@ -11,8 +11,9 @@ namespace mensura::parallel {
 /// Process exit codes (README, "Exit codes"). They are part of the contract with batch scripts.
 enum class ExitCode : int {
   success = 0,
-  usage = 2,          ///< usage or deck error
-  input_data = 3,     ///< missing file, wrong shape, NaN
+  rank_lost = 1,   ///< another rank is gone or frozen (like the launcher's own code); restartable
+  usage = 2,       ///< usage or deck error
+  input_data = 3,  ///< missing file, wrong shape, NaN
   not_converged = 4,  ///< partial results were written and marked
   numerical = 5,      ///< NaN, Inf, indefinite matrix
   output = 6,         ///< disk full, read-only folder

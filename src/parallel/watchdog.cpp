@@ -166,7 +166,7 @@ class Watchdog::Ring {
 
 Watchdog::Ring::Ring(const Communicator& comm, Settings settings) : settings_(std::move(settings)) {
   if (!settings_.act) {
-    settings_.act = [](const std::string& text) { abort_job(ExitCode::internal, text); };
+    settings_.act = [](const std::string& text) { abort_job(ExitCode::rank_lost, text); };
   }
   connect(comm);
 }

@@ -31,7 +31,7 @@ class Watchdog {
     Milliseconds grace{10000};  ///< lets the launcher end the job first, with its own code
     Milliseconds silence{30000};
     /// Called once, on the watchdog's thread, with a text that names the rank that is gone. The
-    /// default is abort_job with ExitCode::internal.
+    /// default is abort_job with ExitCode::rank_lost.
     std::function<void(const std::string&)> act;
   };
 

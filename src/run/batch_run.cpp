@@ -144,7 +144,7 @@ void BatchRun::work(RestartPlan& plan) {
                                                   .checkpoint_every = keys_.checkpoint_every});
   if (plan.checkpoint) {
     const auto phase = timers_.phase("restart");
-    loop_->restore(*plan.checkpoint, plan.restarts);
+    loop_->restore(*plan.checkpoint, plan.restarts, plan.use == FolderUse::resume);
     plan.checkpoint.reset();  // closed, since newer checkpoints will drive this one out
     log_.line(fmt::format("{} steps were done before", loop_->state().steps));
   }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -64,8 +65,14 @@ void Log::note(const std::string& text) {
 }
 
 void Log::warn(const std::string& text) {
-  warnings_.push_back(text);
+  if (std::find(warnings_.begin(), warnings_.end(), text) == warnings_.end()) {
+    warnings_.push_back(text);
+  }
   line("warning: " + text);
+}
+
+void Log::recall(const std::vector<std::string>& warnings) {
+  warnings_.insert(warnings_.begin(), warnings.begin(), warnings.end());
 }
 
 void Log::progress(const std::string& text, bool whole_step) {

@@ -34,6 +34,8 @@ class Log {
   void note(const std::string& text);  ///< file only
   void warn(const std::string& text);  ///< like line, marked, and kept for run.json
   void progress(const std::string& text, bool whole_step);  ///< `whole_step`: also as a plain line
+  /// Takes up the warnings of earlier segments, silently.
+  void recall(const std::vector<std::string>& warnings);
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
   ProgressStyle style() const noexcept { return style_; }
 

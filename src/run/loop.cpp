@@ -23,14 +23,15 @@ constexpr unsigned stop_requests = checkpoint_and_stop | last_call;
 
 }  // namespace
 
-Loop::Loop(Job& job, const LoopTools& tools)
-    : job_(job), tools_(tools), meter_(tools.log), last_checkpoint_(tools.clock.elapsed()) {}
+Loop::Loop(Job& job, const LoopTools& tools) : job_(job), tools_(tools), meter_(tools.log) {}
 
-void Loop::restore(const output::CheckpointReader& checkpoint, std::int64_t restarts) {
+void Loop::restore(const output::CheckpointReader& checkpoint, std::int64_t restarts,
+                   bool in_this_folder) {
   state_ = load_state(checkpoint);
   state_.restarts = std::max(state_.restarts + 1, restarts);
   state_.earlier_seconds = state_.seconds;
-  saved_steps_ = state_.steps;
+  if (in_this_folder) saved_steps_ = state_.steps;
+  tools_.log.recall(state_.warnings);
   job_.load(checkpoint);
 }
 
@@ -88,6 +89,9 @@ void Loop::poll() {
 
 std::optional<Ending> Loop::safe_point() {
   const double elapsed = agree();
+  // Only agreed times may decide about collectives: the ranks' own clocks start at different
+  // moments.
+  if (last_checkpoint_ < 0) last_checkpoint_ = elapsed;
   tools_.timers.memory().sample();
   if (tools_.comm.is_root()) meter_.update(job_.progress(), elapsed);
   if ((requests_ & stop_requests) != 0) return stop(request_name(requests_));
@@ -140,6 +144,7 @@ void Loop::checkpoint() {
       static_cast<std::int64_t>(tools_.identity.resolved.size()) + 16 * state_.steps + (1 << 16);
   output::CheckpointWriter writer(tools_.comm, tools_.checkpoint_folder, state_.steps,
                                   job_.checkpoint_bytes() + own_bytes);
+  state_.warnings = tools_.log.warnings();
   save_state(writer, tools_.identity, state_);
   job_.save(writer);
   writer.commit();

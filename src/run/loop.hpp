@@ -42,7 +42,8 @@ class Loop {
 
   /// Collective. Takes up the state of an earlier segment; before run(). This is restart number
   /// `restarts` or, when the checkpoint has seen more, a later one.
-  void restore(const output::CheckpointReader& checkpoint, std::int64_t restarts);
+  void restore(const output::CheckpointReader& checkpoint, std::int64_t restarts,
+               bool in_this_folder);
 
   /// Collective. Runs the job until it is finished, a signal or the time limit stops it (after a
   /// checkpoint), or it throws. An exception leaves the last checkpoint as it was.
@@ -68,7 +69,7 @@ class Loop {
   double last_step_ = 0;           ///< seconds, of this rank
   double slowest_step_ = 0;        ///< seconds, over ranks, in this segment
   double checkpoint_seconds_ = 0;  ///< slowest checkpoint so far; 0: none yet
-  double last_checkpoint_ = 0;     ///< rank 0's elapsed seconds
+  double last_checkpoint_ = -1;    ///< rank 0's elapsed seconds, agreed; -1: no safe point yet
   std::int64_t saved_steps_ = -1;  ///< steps that the newest checkpoint holds
   std::int64_t steps_here_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 #include <span>
+#include <sstream>
 
 #include "input/common.hpp"
 #include "input/identity.hpp"
@@ -102,6 +103,9 @@ void save_state(output::CheckpointWriter& checkpoint, const Identity& identity,
   checkpoint.replicated("run/seconds", std::span<const double>(seconds));
   checkpoint.replicated("run/step_seconds", std::span<const double>(state.step_seconds));
   checkpoint.replicated("run/step_done", std::span<const std::int64_t>(state.step_done));
+  std::string warnings;
+  for (const auto& warning : state.warnings) warnings += warning + '\0';
+  checkpoint.replicated("run/warnings", warnings);
 }
 
 LoopState load_state(const output::CheckpointReader& checkpoint) {
@@ -115,6 +119,10 @@ LoopState load_state(const output::CheckpointReader& checkpoint) {
   state.seconds = seconds[0];
   state.step_seconds = checkpoint.reals("run/step_seconds");
   state.step_done = checkpoint.integers("run/step_done");
+  std::istringstream warnings(checkpoint.text("run/warnings"));
+  for (std::string warning; std::getline(warnings, warning, '\0');) {
+    state.warnings.push_back(warning);
+  }
   return state;
 }
 

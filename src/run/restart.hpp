@@ -28,6 +28,7 @@ struct LoopState {
   // One entry per step.
   std::vector<double> step_seconds;
   std::vector<std::int64_t> step_done;
+  std::vector<std::string> warnings;  ///< of all segments so far
 };
 
 /// Collective. Writes both under `run/` of a checkpoint.
