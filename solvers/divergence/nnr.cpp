@@ -203,6 +203,16 @@ Estimate nnr(Quantity quantity, double order, const RatioCounts& full, const Rat
   }
   finish(estimate, value, std::abs(slope) * std::sqrt(influence_variance(g, full, both)),
          std::abs(value - other), options.confidence);
+  const auto points = static_cast<double>(full.points(Side::x) + full.points(Side::y));
+  // The share from which reference implementations switch to distances (1 %).
+  if (std::isfinite(value) && static_cast<double>(estimate.saturated) > 0.01 * points) {
+    estimate.status = fmt::format(
+        "saturated: {} points see no neighbour of the other set at k = {}; the upper end is "
+        "unknown",
+        estimate.saturated, full.k);
+    estimate.interval[1] = Estimate::unknown;
+    if (estimate.standard_error == 0.0) estimate.interval[0] = Estimate::unknown;
+  }
   return estimate;
 }
 

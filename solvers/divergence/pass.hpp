@@ -64,7 +64,6 @@ class Pass {
 
   void read(const parallel::Communicator& comm, run::Context& context);
   void rescale_extremes(const parallel::Communicator& comm);
-  void check_sizes() const;
   void plan(const parallel::Communicator& comm);
   void prepare(const parallel::Communicator& comm, run::Context& context);
   void fit_gaussians(const parallel::Communicator& comm, run::Context& context);

@@ -4,11 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <map>
+#include <numeric>
 #include <utility>
 
-#include "divergence/source.hpp"
+#include "divergence/limits.hpp"
 #include "output/memory.hpp"
 #include "points/memory.hpp"
 
@@ -29,10 +28,7 @@ int largest_neighbours(const Problem& problem, std::size_t p, std::size_t q,
     if (std::min(request.of[0], request.of[1]) != p || std::max(request.of[0], request.of[1]) != q)
       continue;
     if (request.method == Method::gaussian) continue;
-    const auto smaller = static_cast<double>(std::min(sizes[p].count, sizes[q].count));
-    const int k = !request.neighbours.empty()
-                      ? request.neighbours.back()
-                      : static_cast<int>(std::min(4096.0, std::sqrt(smaller)));
+    const int k = neighbours_of(request, sizes[p].count, sizes[q].count).back();
     largest = std::max(largest, request.method == Method::wkv ? 2 * k : k);
   }
   return largest;
@@ -49,12 +45,13 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
                                            sizes.back().count, sizes.back().dimension,
                                            describe(set)));
   }
+  std::vector<std::size_t> all(problem.requests.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  check_requests(problem, all, sizes);
   std::vector<std::pair<std::size_t, std::size_t>> pairs;
   for (const Request& request : problem.requests) {
     pairs.emplace_back(std::min(request.of[0], request.of[1]),
                        std::max(request.of[0], request.of[1]));
-    const auto [p, q] = pairs.back();
-    check_dimensions(problem.sets[p], sizes[p].dimension, problem.sets[q], sizes[q].dimension);
   }
   std::sort(pairs.begin(), pairs.end());
   pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());

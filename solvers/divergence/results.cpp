@@ -24,6 +24,10 @@ std::vector<std::int64_t> neighbours_of(const Estimate& estimate) {
   return {estimate.neighbours.begin(), estimate.neighbours.end()};
 }
 
+std::string number(double value, int digits) {
+  return std::isnan(value) ? "unknown" : fmt::format("{:.{}g}", value, digits);
+}
+
 bool has_counts(const Request& request) {
   return request.method == Method::one_step || request.method == Method::nnr;
 }
@@ -36,10 +40,11 @@ std::string summary_line(const Problem& problem, const Answer& answer) {
   const auto names = names_of(problem, request);
   std::string line = fmt::format("{}({} || {})", name_of(request.quantity), names[0], names[1]);
   if (takes_order(request.quantity)) line += fmt::format(" order {}", request.order);
-  line += fmt::format(
-      " [{}] = {:.6g} {}  standard error {:.2g}, bias bar {:.2g}, {:g} % interval [{:.6g}, {:.6g}]",
-      name_of(request.method), estimate.value, estimate.units, estimate.standard_error,
-      estimate.bias_bar, 100 * problem.confidence, estimate.interval[0], estimate.interval[1]);
+  line += fmt::format(" [{}] = {} {}  standard error {}, bias bar {}, {:g} % interval [{}, {}]",
+                      name_of(request.method), number(estimate.value, 6), estimate.units,
+                      number(estimate.standard_error, 2), number(estimate.bias_bar, 2),
+                      100 * problem.confidence, number(estimate.interval[0], 6),
+                      number(estimate.interval[1], 6));
   if (answer.truth) line += fmt::format(", truth {:.6g}", *answer.truth);
   if (estimate.status != "ok") line += "; " + estimate.status;
   return line;
@@ -75,6 +80,7 @@ Value::Object entry_of(const Problem& problem, const Answer& answer) {
     put("intrinsic_dimension", estimate.intrinsic_dimension);
   }
   if (answer.truth) put("truth", *answer.truth);
+  if (answer.truth && std::isinf(*answer.truth)) put("truth_status", "the true value is infinite");
   return entry;
 }
 
@@ -127,12 +133,12 @@ void write_quantities(output::File& file, const Problem& problem,
   const output::Labels mixed{"nats or 1", ""};
   const auto labels = [&](const char* text) { return output::Labels{mixed.unit, text}; };
   file.group("/quantities");
-  file.replicated("/quantities/name", name, {"", "name of the divergence"});
-  file.replicated("/quantities/of", of, {"", "D(first || second), names of the sets"});
-  file.replicated("/quantities/method", method, {"", "estimator"});
+  file.replicated("/quantities/name", name, {"text", "name of the divergence"});
+  file.replicated("/quantities/of", of, {"text", "D(first || second), names of the sets"});
+  file.replicated("/quantities/method", method, {"text", "estimator"});
   file.replicated("/quantities/units", units,
-                  {"", "unit of value, standard_error, bias_bar, interval"});
-  file.replicated("/quantities/status", status, {"", "what to know about the estimate"});
+                  {"text", "unit of value, standard_error, bias_bar, interval"});
+  file.replicated("/quantities/status", status, {"text", "what to know about the estimate"});
   file.replicated("/quantities/value", value, labels("estimate, never clipped"));
   file.replicated("/quantities/standard_error", standard_error, labels("sampling noise"));
   file.replicated("/quantities/bias_bar", bias_bar, labels("size of the remaining bias"));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 
 #include "divergence/sampler.hpp"
@@ -44,6 +45,18 @@ output::PointBlock draw(const parallel::Communicator& comm, const SampleSet& set
     }
     poll();
   }
+  parallel::agree(comm, [&] {
+    const auto bad = std::find_if_not(block.values.begin(), block.values.end(),
+                                      [](double x) { return std::isfinite(x); });
+    if (bad == block.values.end()) return;
+    const auto at = bad - block.values.begin();
+    throw parallel::Error(
+        parallel::ExitCode::usage,
+        fmt::format("set '{}': row {}, column {} drawn from the law {} is not a finite number; its "
+                    "tails leave the range of doubles, choose milder parameters",
+                    set.name, block.first + at / block.dimension, at % block.dimension,
+                    name_of(*set.law)));
+  });
   return block;
 }
 
@@ -59,17 +72,6 @@ SetSize size_of(const parallel::Communicator& comm, const SampleSet& set) {
   const auto info = output::inspect(comm, set.file->file.string(), set.file->dataset);
   const std::int64_t count = output::count_points(info, rows_of(set.file->rows));
   return {count, info.shape.size() == 2 ? info.shape[1] : 1};
-}
-
-void check_dimensions(const SampleSet& p, std::int64_t dimension_p, const SampleSet& q,
-                      std::int64_t dimension_q) {
-  if (dimension_p == dimension_q) return;
-  throw parallel::Error(
-      parallel::ExitCode::input_data,
-      fmt::format(
-          "sets '{}' ({}, dimension {}) and '{}' ({}, dimension {}) live in different spaces; "
-          "a divergence needs equal dimensions",
-          p.name, describe(p), dimension_p, q.name, describe(q), dimension_q));
 }
 
 output::PointBlock load_points(const parallel::Communicator& comm, const SampleSet& set,

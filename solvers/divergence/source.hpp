@@ -19,10 +19,6 @@ struct SetSize {
 };
 SetSize size_of(const parallel::Communicator& comm, const SampleSet& set);
 
-/// Local. Throws Error{input_data} naming both sets when the sets of a request differ in dimension.
-void check_dimensions(const SampleSet& p, std::int64_t dimension_p, const SampleSet& q,
-                      std::int64_t dimension_q);
-
 /// Collective. This rank's block of the set: rows [r n/P, (r+1) n/P), read or drawn. Errors as
 /// output::read_points. `poll` is called between pieces, equally often on all ranks.
 output::PointBlock load_points(const parallel::Communicator& comm, const SampleSet& set,

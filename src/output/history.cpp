@@ -43,7 +43,8 @@ void write_history(File& file, const Record& record) {
     }
   }
   for (const auto& [key, values] : columns) {
-    file.replicated("/history/" + key, values, {"", "one entry per step"});
+    file.replicated("/history/" + key, values,
+                    {key == "seconds" ? "s" : "1", "one entry per step"});
   }
 }
 

@@ -51,6 +51,22 @@ run 2 --output small small.yaml
 expect_code 2 "k larger than the data"
 expect_text "k = 64" "k larger than the data"
 
+[ -e small ] && fail "a refused deck left an output folder"
+run 2 --dry-run small.yaml
+expect_code 2 "k larger than the data, dry run"
+
+# A set of one point.
+cat > one.yaml << 'DECK'
+sets:
+  p: {file: sets.h5, dataset: /line, rows: {stop: 1}}
+  q: {file: sets.h5, dataset: /line}
+quantities:
+  - {name: kl, of: [p, q], method: gaussian}
+DECK
+run 2 --output one one.yaml
+expect_code 3 "one point"
+expect_text "set 'p'" "one point"
+
 # Input larger than the memory: refused before it is read.
 cat > large.yaml << 'DECK'
 sets:
@@ -75,4 +91,21 @@ quantities:
 DECK
 run 2 --output odd odd.yaml
 expect_code 0 "degenerate data"
+# Scales beyond the squares of doubles change nothing: exact powers of two are taken out.
+cat > scales.yaml << 'DECK'
+sets:
+  p: {file: sets.h5, dataset: /p3}
+  q: {file: sets.h5, dataset: /q3}
+  P: {file: sets.h5, dataset: /huge_p3}
+  Q: {file: sets.h5, dataset: /huge_q3}
+quantities:
+  - {name: kl, of: [p, q]}
+  - {name: kl, of: [P, Q]}
+DECK
+for whitening in true false; do
+  run 2 --output "scales-$whitening" --set whitening=$whitening scales.yaml
+  expect_code 0 "extreme scales"
+  results_of "scales-$whitening" | grep '"value"' | sort -u > values.txt
+  [ "$(wc -l < values.txt)" -eq 1 ] || fail "extreme scales: $(cat values.txt)"
+done
 finish

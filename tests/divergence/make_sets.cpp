@@ -52,6 +52,11 @@ int main(int argc, char** argv) {
     write(file, "p" + tail, 4000, d, 0.0);
     write(file, "q" + tail, 3000, d, 0.4);
   }
+  for (const std::string name : {"p3", "q3"}) {  // the same points, 2^600 times as large
+    auto values = sample(name, name == "p3" ? 4000 : 3000, 3, name == "p3" ? 0.0 : 0.4);
+    for (double& value : values) value = std::ldexp(value, 600);
+    file.replicated("/huge_" + name, values, {}, {name == "p3" ? 4000 : 3000, 3});
+  }
   std::vector<double> line = sample("p1", 500, 1, 0.0);
   file.replicated("/line", line);
   std::vector<double> broken = sample("p3", 600, 3, 0.0);
