@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -177,6 +178,22 @@ Deck read_deck(const parallel::Communicator& comm, const std::string& path, cons
   std::optional<Deck> deck;
   parallel::agree(comm, [&] { deck.emplace(parse(unpack(packed), schema)); });
   return std::move(*deck);
+}
+
+std::vector<std::string> input_files(const Deck& deck) {
+  std::vector<Node> files;
+  for (const auto& child : deck.root().value().children) collect_files(child, files);
+  std::vector<std::string> result;
+  for (const Node& node : files) {
+    std::error_code ignored;
+    const auto size = std::filesystem::file_size(node.path(), ignored);
+    const auto time =
+        std::chrono::file_clock::to_sys(std::filesystem::last_write_time(node.path(), ignored));
+    result.push_back(fmt::format(
+        "{} ({} bytes, modified {} ns)", node.path().string(), size,
+        std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count()));
+  }
+  return result;
 }
 
 void check_files(const parallel::Communicator& comm, const Deck& deck) {

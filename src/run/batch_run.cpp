@@ -46,7 +46,8 @@ BatchRun::BatchRun(const Driver& driver, const CommandLine& line, const input::D
       output_(input::read_output(deck.root())),
       keys_(input::read_run(deck.root())),
       identity_{driver.name, input::problem_hash(deck, input::restart_free_keys()),
-                deck.resolved_yaml()},
+                deck.resolved_yaml(),
+                comm_.is_root() ? input::input_files(deck) : std::vector<std::string>{}},
       log_(comm_.is_root(), progress_style(line.progress, around.launched)) {
   facts_.deck_file = deck.file();
   facts_.deck_hash = deck.sha256();

@@ -69,6 +69,12 @@ EarlierRun read_earlier(const std::string& folder) {
   if (restarts != json.end() && restarts->is_number_integer()) {
     run.restarts = restarts->get<std::int64_t>();
   }
+  const auto inputs = json.find("inputs");
+  if (inputs != json.end() && inputs->is_array()) {
+    for (const auto& input : *inputs) {
+      if (input.is_string()) run.inputs.push_back(input.get<std::string>());
+    }
+  }
   run.resolved = read_text(folder + "/resolved.yaml");
   return run;
 }

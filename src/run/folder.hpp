@@ -24,7 +24,8 @@ struct EarlierRun {
   bool present = false;  ///< there is a run.json of Mensura
   int exit = -1;         ///< -1: killed
   std::string problem_hash;
-  std::string resolved;  ///< text of resolved.yaml
+  std::string resolved;               ///< text of resolved.yaml
+  std::vector<std::string> inputs{};  ///< input files with size and time; rank 0 only
   std::int64_t restarts = 0;
 };
 

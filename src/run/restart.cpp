@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <span>
@@ -61,13 +62,33 @@ bool lies_in(const parallel::Communicator& comm, const std::string& path,
   return inside[0] != 0;
 }
 
+// A finished run is only finished for the data it read.
+void refuse_changed_inputs(const parallel::Communicator& comm, const std::string& folder,
+                           const Identity& identity, const EarlierRun& earlier) {
+  parallel::agree(comm, [&] {
+    if (!comm.is_root() || earlier.inputs == identity.inputs) return;
+    const auto [now, then] = std::mismatch(identity.inputs.begin(), identity.inputs.end(),
+                                           earlier.inputs.begin(), earlier.inputs.end());
+    throw Error(
+        ExitCode::usage,
+        fmt::format("the run in '{}' is finished, but its input files changed since: {} was "
+                    "{}. Start anew in another folder (--output DIR), or overwrite this one "
+                    "(--set output.overwrite=true, without --restart)",
+                    folder, now == identity.inputs.end() ? "no file" : *now,
+                    then == earlier.inputs.end() ? "not recorded" : *then));
+  });
+}
+
 RestartPlan plan_auto(const parallel::Communicator& comm, const std::string& folder, bool overwrite,
                       const Identity& identity, const EarlierRun& earlier) {
   RestartPlan plan;
   plan.use = FolderUse::reuse;
   if (earlier.present && earlier.exit == 0) {
     plan.finished = earlier.problem_hash == identity.problem_hash;
-    if (plan.finished) return plan;
+    if (plan.finished) {
+      refuse_changed_inputs(comm, folder, identity, earlier);
+      return plan;
+    }
     if (!overwrite) {
       refuse_other_problem(fmt::format("the finished run in '{}'", folder), earlier.resolved,
                            identity.resolved);

@@ -16,7 +16,8 @@ namespace mensura::run {
 struct Identity {
   std::string driver;
   std::string problem_hash;
-  std::string resolved;  ///< text of the resolved deck
+  std::string resolved;               ///< text of the resolved deck
+  std::vector<std::string> inputs{};  ///< input files with size and time; rank 0 only
 };
 
 /// What the loop carries over a restart, beside the job's own state.

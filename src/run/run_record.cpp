@@ -108,6 +108,7 @@ std::string run_record(const parallel::Communicator& comm, const RunFacts& facts
   root["deck"] = facts.deck_file;
   root["deck_hash"] = facts.deck_hash;
   root["problem_hash"] = identity.problem_hash;
+  root["inputs"] = Value(identity.inputs);
   root["seed"] = static_cast<std::int64_t>(facts.seed);
   root["ranks"] = comm.size();
   root["hosts"] = Value(parallel::host_names(comm));

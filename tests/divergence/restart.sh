@@ -102,4 +102,10 @@ expect_text "confidence" "changed deck"
 run 2 --restart auto --output changed deck.yaml
 expect_code 0 "unchanged deck"
 expect_same_results whole changed "unchanged deck"
+
+# A finished run is finished for the data it read only.
+touch sets.h5
+run 2 --restart auto --output busy deck.yaml
+expect_code 2 "restart of a finished run whose data changed"
+expect_text "changed since" "restart of a finished run whose data changed"
 finish
