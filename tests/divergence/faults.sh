@@ -38,7 +38,7 @@ expect_code 0 "half-written checkpoint"
 expect_text "checkpoint" "half-written checkpoint"
 expect_same_results whole half "half-written checkpoint"
 
-# A frozen rank: the others must not wait for ever.
+# A killed rank, and ranks that fail alone: the others must not wait for ever.
 export MENSURA_TEST_FAULT="kill:rank=1:step=4"
 start=$(date +%s)
 run 3 --output killed deck.yaml

@@ -65,7 +65,7 @@ run 2 --restart auto --output wall deck.yaml
 expect_code 0 "restart after the wall limit"
 expect_same_results whole wall "restart after the wall limit"
 
-# A rank killed between checkpoints (step 9 of 34), with checkpoints every second.
+# A rank killed between checkpoints (before step 12), with checkpoints every second.
 EXTRA_FAULT=';kill:rank=1:step=12' start 2 killed --set run.checkpoint_every=00:00:01
 ended killed
 case "$code" in 137 | 143 | 1) ;; *) fail "killed rank: exit code $code: $text" ;; esac
