@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gp/point_set.hpp"
+#include "gp/problem.hpp"
+#include "parallel/communicator.hpp"
+
+namespace mensura::gp {
+
+/// Points at which fields are wanted, on this rank.
+struct FieldPoints {
+  int dimension = 0;
+  std::span<const double> coordinates;  ///< row-major
+  std::span<const std::uint64_t> rows;  ///< for dataset fields: row of the dataset of each point
+  std::int64_t total_rows = 0;          ///< rows that such a dataset must have
+  double time = 0;
+};
+
+/// Collective. Values of the field at the points. Throws Error{input_data} on all ranks when a value
+/// is not finite (formula, point and value are named; lowest rank wins), or a dataset has another
+/// number of rows or columns.
+std::vector<double> evaluate(const parallel::Communicator& comm, const FieldSpec& field,
+                             const FieldPoints& points);
+
+/// Collective. Gradient (points x dimension) of a field given as an expression, by central
+/// differences of order eight; Error{input_data} on all ranks where two step sizes disagree by more
+/// than 1e-6 of the gradient's scale (a kink or a jump: then `diffusion_gradient` must be given).
+std::vector<double> evaluate_gradient(const parallel::Communicator& comm, const FieldSpec& field,
+                                      const FieldPoints& points);
+
+/// Local. The sine series and its derivatives at row-major points: u, and when asked for (non-empty spans)
+/// gradient (n x d) and Laplacian.
+void sine_series(const SineSeries& series, int dimension, std::span<const double> coordinates,
+                 std::span<double> u, std::span<double> gradient, std::span<double> laplacian);
+
+/// Local. Solution of u_t + u u_x = viscosity u_xx on [-1, 1], u(x, 0) = -sin(pi x), u(-1) = u(1) =
+/// 0, by the Cole-Hopf integral with Gauss-Hermite nodes (at least 80; more where they are needed
+/// for 1e-10). t > 0, or t = 0 for the initial value.
+double cole_hopf(double x, double t, double viscosity);
+
+}  // namespace mensura::gp

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace mensura::gp {
+
+/// Radial families: Matern nu = p + 1/2 for p = 1 ... 5, and exp(-r^2 / (2 l^2)).
+enum class Family { matern_3_2, matern_5_2, matern_7_2, matern_9_2, matern_11_2, gaussian };
+
+/// The deck's words, in the order of Family.
+const std::vector<std::string>& family_names();
+
+/// A correlation g(|z|) with z_i = (x_i - y_i) / length_i over the given axes: equal to one at
+/// z = 0.
+struct RadialFactor {
+  Family family = Family::matern_7_2;
+  std::vector<double> length{1.0};  ///< > 0; one for all axes, or one per axis of the problem
+  std::vector<int> axes{};          ///< axes it depends on; empty: all
+};
+
+/// weight times the product of its factors.
+struct KernelTerm {
+  double weight = 1.0;  ///< > 0
+  std::vector<RadialFactor> factors;
+};
+
+/// A prior covariance: the sum of its terms.
+struct Kernel {
+  std::vector<KernelTerm> terms;
+};
+
+/// Local. How many derivatives in every direction the process has in mean square: floor of the
+/// smallest p over the factors (Matern p + 1/2 has p; Gaussian: a large number), so that functionals
+/// of order m are allowed when m <= mean_square_derivatives. Matern 3/2 has one: no Laplacian.
+int mean_square_derivatives(const Kernel& kernel);
+
+/// Local. The length scale of every axis (the shortest over all factors that see the axis), for the
+/// geometry of ordering and pattern. `dimension` entries.
+std::vector<double> axis_lengths(const Kernel& kernel, int dimension);
+
+/// Local. "matern_7_2(0.3)" for log and record.
+std::string describe(const Kernel& kernel);
+
+}  // namespace mensura::gp

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gp/point_set.hpp"
+#include "parallel/communicator.hpp"
+
+namespace mensura::gp {
+
+/// The place of a point in the elimination order: boundary block first, inside a block descending
+/// key, then ascending hash, then ascending id (which only decides when two 64-bit hashes agree).
+struct OrderKey {
+  std::uint32_t block = 0;  ///< 0: boundary; 1: interior and data
+  double scale2 = 0;        ///< squared key at choice: distance to the k-th nearest chosen point
+  std::uint64_t hash = 0;   ///< of the coordinates' bits; knows neither file order nor rank
+  std::uint64_t id = 0;
+};
+/// True when a comes before b.
+bool before(const OrderKey& a, const OrderKey& b) noexcept;
+
+/// Points with their place in the k-maximin order.
+struct OrderedPoints {
+  PointSet points;               ///< distributed over the ranks by recursive bisection
+  std::vector<OrderKey> keys;    ///< of every local point
+  std::int64_t rounds = 0;       ///< parallel rounds, both blocks
+};
+
+/// Local. SplitMix64 chain over the bits of the coordinates (-0 counts as 0).
+std::uint64_t coordinate_hash(const double* coordinates, int dimension) noexcept;
+
+/// Local. Squared distance as the order uses it: sum of squared differences in axis order, no
+/// fused operations.
+double order_distance2(const double* a, const double* b, int dimension) noexcept;
+
+/// Collective. Exact k-maximin order: the boundary points by themselves first, then interior and
+/// data points together, starting from the distances to the boundary points. Equal, bit for bit, to
+/// the sequential farthest-point order (priority: larger key, then smaller hash) on any number of
+/// ranks: a point may be chosen in a round when it has the highest priority among all unchosen
+/// points in the ball of its own key (reference: gp_pde 4.2). k >= 1. Memory O(N / P) beside O(P) boxes.
+/// `name_of` turns a global id into words for messages ("boundary row 3 of points.h5:/b").
+/// Throws Error{input_data} on all ranks when two points coincide, and names them. `poll` is called
+/// collectively every round.
+OrderedPoints maximin_order(const parallel::Communicator& comm, PointSet points, int k,
+                            const std::function<std::string(std::uint64_t)>& name_of,
+                            const std::function<void()>& poll);
+
+}  // namespace mensura::gp

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "gp/domain.hpp"
+#include "gp/kernel.hpp"
+#include "input/common.hpp"
+
+namespace mensura::gp {
+
+/// A function on the domain as the deck gives it: a formula in x, y, z, t, or one number per point
+/// of a kind in an HDF5 dataset (in the order of the point file's rows).
+struct FieldSpec {
+  std::string expression{};
+  std::optional<input::FileSource> file{};
+  std::string where{};  ///< place in the deck, for messages
+  bool present() const { return !expression.empty() || file.has_value(); }
+};
+
+/// A solution with known derivatives, from which source and boundary data follow: u = sum over k =
+/// 1 ... terms of product over the axes of sin(pi k x_i), times k^(-decay).
+struct SineSeries {
+  double decay = 6;
+  int terms = 600;
+};
+
+enum class EquationName { elliptic, burgers, monge_ampere, eikonal };
+const std::vector<std::string>& equation_names();
+
+struct EquationSpec {
+  EquationName name = EquationName::elliptic;
+  // elliptic: -div(diffusion grad u) + reaction u^power = source
+  FieldSpec diffusion{};
+  std::vector<FieldSpec> diffusion_gradient{};  ///< empty: differences of the expression
+  double reaction = 0;
+  int power = 1;
+  // burgers: u_t + u u_x - viscosity u_xx = source; eikonal: |grad u|^2 - viscosity Lap u = source
+  double viscosity = 0;
+  FieldSpec initial{};
+  FieldSpec source{};
+  FieldSpec boundary{};
+  FieldSpec exact{};                      ///< may be absent
+  std::optional<SineSeries> manufactured{};  ///< elliptic; replaces source, boundary and exact
+  bool cole_hopf = false;                 ///< burgers: exact solution for initial -sin(pi x), zero boundary
+};
+
+struct GridLayout {
+  std::vector<std::int64_t> per_side{};  ///< points per side, ends included; one, or one per axis
+};
+struct RandomLayout {
+  std::int64_t interior = 0;
+  std::int64_t boundary = 0;
+  std::uint64_t seed = 1;
+};
+struct FileLayout {
+  input::FileSource interior{};
+  input::FileSource boundary{};
+};
+using LayoutSpec = std::variant<GridLayout, RandomLayout, FileLayout>;
+
+enum class FactorMethod { sparse, dense };
+
+struct FactorSpec {
+  FactorMethod method = FactorMethod::sparse;
+  double radius = 3;  ///< rho: rows of column j within rho min(l_i, l_j)
+  int neighbours = 3;  ///< k of the k-maximin order
+  double nugget = 1e-10;  ///< relative to every diagonal entry
+};
+
+struct SolveSpec {
+  double tolerance = 1e-8;  ///< of the conjugate gradients, relative to the right-hand side
+  double newton = 1e-10;    ///< relative step of u at which Gauss-Newton has converged
+  int max_newton = 30;
+};
+
+struct TimeSpec {
+  double final_time = 1;
+  double step = 0.02;
+  int newton_steps = 2;  ///< most Gauss-Newton steps per time step
+};
+
+/// Noisy values of u at points.
+struct DataSpec {
+  input::FileSource points{};
+  input::FileSource values{};
+  double noise = 0;  ///< standard deviation, > 0
+  std::string where{};
+};
+
+struct PredictSpec {
+  std::vector<std::int64_t> grid{};             ///< points per axis of the bounding box; empty: none
+  std::optional<input::FileSource> points{};    ///< or these; neither: the collocation points only
+};
+
+/// What a deck asks for, free of decks.
+struct Problem {
+  EquationSpec equation{};
+  std::optional<Domain> domain{};  ///< absent only with a file layout
+  LayoutSpec layout{};
+  Kernel prior{};
+  FactorSpec factor{};
+  SolveSpec solve{};
+  std::optional<TimeSpec> time{};
+  std::vector<DataSpec> data{};
+  PredictSpec predict{};
+};
+
+}  // namespace mensura::gp
