@@ -24,12 +24,13 @@ CollocationSize collocation_size(const parallel::Communicator& comm, const Probl
 /// Collective. Makes or reads the points of the layout and of the data, block-distributed by global
 /// id within each kind; the same on any number of ranks. Random interior points are uniform in the
 /// domain, random boundary points uniform in length (area) over all pieces; both keyed by (seed,
-/// global index). Grid layouts: the interior points of the regular grid over the bounding box (per_side points
-/// on the first axis, ends included), boundary points at the same spacing along every piece of the
-/// boundary; grid points closer than half a spacing to a curved boundary are left out. In one dimension
-/// the boundary is the two ends. Throws Error{input_data} for files with the wrong shape, points outside the
-/// domain (file and row of the first one) or boundary points off the boundary when a domain is given,
-/// Error{too_large} before anything is allocated that does not fit.
+/// global index). Grid layouts: the interior points of the regular grid over the bounding box
+/// (per_side points on the first axis, ends included), boundary points at the same spacing along
+/// every piece of the boundary; grid points closer than half a spacing to a curved boundary are
+/// left out. In one dimension the boundary is the two ends. Throws Error{input_data} for files with
+/// the wrong shape, points outside the domain (file and row of the first one) or boundary points
+/// off the boundary when a domain is given, Error{too_large} before anything is allocated that does
+/// not fit.
 PointSet make_points(const parallel::Communicator& comm, const Problem& problem,
                      const std::function<void()>& poll);
 

@@ -13,8 +13,8 @@ namespace mensura::gp {
 /// A set of linear functionals at points, as structure of arrays: row r acts at point point[r] as
 ///   value u + laplacian Lap u + sum_i gradient_i d_i u + sum_{i <= j} hessian_ij d_i d_j u.
 /// Rows of one point are adjacent (point[] does not decrease). Weights that no row has are left
-/// empty. Hessian weights come in the order xx, (1-D) | xx, xy, yy (2-D) | xx, xy, xz, yy, yz, zz (3-D); an
-/// off-diagonal weight counts once (w_xy u_xy).
+/// empty. Hessian weights come in the order xx, (1-D) | xx, xy, yy (2-D) | xx, xy, xz, yy, yz, zz
+/// (3-D); an off-diagonal weight counts once (w_xy u_xy).
 struct Rows {
   int dimension = 0;
   std::array<std::vector<double>, 3> coordinate;  ///< [axis][point]

@@ -43,8 +43,8 @@ Place place_of(const Domain& domain, const double* point);
 std::vector<double> bounding_box(const Domain& domain);
 /// "box [0, 1] x [0, 1] with 2 holes", for log and messages.
 std::string describe(const Domain& domain);
-/// Throws Error{usage} for an empty or inconsistent domain (upper <= lower, inner >= outer, a hole that
-/// touches the boundary or another hole, dimension above 3), in words.
+/// Throws Error{usage} for an empty or inconsistent domain (upper <= lower, inner >= outer, a hole
+/// that touches the boundary or another hole, dimension above 3), in words.
 void check_domain(const Domain& domain);
 
 }  // namespace mensura::gp

@@ -23,9 +23,9 @@ struct FieldPoints {
   double time = 0;
 };
 
-/// Collective. Values of the field at the points. Throws Error{input_data} on all ranks when a value
-/// is not finite (formula, point and value are named; lowest rank wins), or a dataset has another
-/// number of rows or columns.
+/// Collective. Values of the field at the points. Throws Error{input_data} on all ranks when a
+/// value is not finite (formula, point and value are named; lowest rank wins), or a dataset has
+/// another number of rows or columns.
 std::vector<double> evaluate(const parallel::Communicator& comm, const FieldSpec& field,
                              const FieldPoints& points);
 
@@ -35,8 +35,8 @@ std::vector<double> evaluate(const parallel::Communicator& comm, const FieldSpec
 std::vector<double> evaluate_gradient(const parallel::Communicator& comm, const FieldSpec& field,
                                       const FieldPoints& points);
 
-/// Local. The sine series and its derivatives at row-major points: u, and when asked for (non-empty spans)
-/// gradient (n x d) and Laplacian.
+/// Local. The sine series and its derivatives at row-major points: u, and when asked for (non-empty
+/// spans) gradient (n x d) and Laplacian.
 void sine_series(const SineSeries& series, int dimension, std::span<const double> coordinates,
                  std::span<double> u, std::span<double> gradient, std::span<double> laplacian);
 

@@ -32,8 +32,9 @@ struct Kernel {
 };
 
 /// Local. How many derivatives in every direction the process has in mean square: floor of the
-/// smallest p over the factors (Matern p + 1/2 has p; Gaussian: a large number), so that functionals
-/// of order m are allowed when m <= mean_square_derivatives. Matern 3/2 has one: no Laplacian.
+/// smallest p over the factors (Matern p + 1/2 has p; Gaussian: a large number), so that
+/// functionals of order m are allowed when m <= mean_square_derivatives. Matern 3/2 has one: no
+/// Laplacian.
 int mean_square_derivatives(const Kernel& kernel);
 
 /// Local. The length scale of every axis (the shortest over all factors that see the axis), for the

@@ -25,9 +25,9 @@ bool before(const OrderKey& a, const OrderKey& b) noexcept;
 
 /// Points with their place in the k-maximin order.
 struct OrderedPoints {
-  PointSet points;               ///< distributed over the ranks by recursive bisection
-  std::vector<OrderKey> keys;    ///< of every local point
-  std::int64_t rounds = 0;       ///< parallel rounds, both blocks
+  PointSet points;             ///< distributed over the ranks by recursive bisection
+  std::vector<OrderKey> keys;  ///< of every local point
+  std::int64_t rounds = 0;     ///< parallel rounds, both blocks
 };
 
 /// Local. SplitMix64 chain over the bits of the coordinates (-0 counts as 0).
@@ -41,8 +41,8 @@ double order_distance2(const double* a, const double* b, int dimension) noexcept
 /// data points together, starting from the distances to the boundary points. Equal, bit for bit, to
 /// the sequential farthest-point order (priority: larger key, then smaller hash) on any number of
 /// ranks: a point may be chosen in a round when it has the highest priority among all unchosen
-/// points in the ball of its own key (reference: gp_pde 4.2). k >= 1. Memory O(N / P) beside O(P) boxes.
-/// `name_of` turns a global id into words for messages ("boundary row 3 of points.h5:/b").
+/// points in the ball of its own key (reference: gp_pde 4.2). k >= 1. Memory O(N / P) beside O(P)
+/// boxes. `name_of` turns a global id into words for messages ("boundary row 3 of points.h5:/b").
 /// Throws Error{input_data} on all ranks when two points coincide, and names them. `poll` is called
 /// collectively every round.
 OrderedPoints maximin_order(const parallel::Communicator& comm, PointSet points, int k,

@@ -44,9 +44,9 @@ struct EquationSpec {
   FieldSpec initial{};
   FieldSpec source{};
   FieldSpec boundary{};
-  FieldSpec exact{};                      ///< may be absent
+  FieldSpec exact{};                         ///< may be absent
   std::optional<SineSeries> manufactured{};  ///< elliptic; replaces source, boundary and exact
-  bool cole_hopf = false;                 ///< burgers: exact solution for initial -sin(pi x), zero boundary
+  bool cole_hopf = false;  ///< burgers: exact solution for initial -sin(pi x), zero boundary
 };
 
 struct GridLayout {
@@ -67,8 +67,8 @@ enum class FactorMethod { sparse, dense };
 
 struct FactorSpec {
   FactorMethod method = FactorMethod::sparse;
-  double radius = 3;  ///< rho: rows of column j within rho min(l_i, l_j)
-  int neighbours = 3;  ///< k of the k-maximin order
+  double radius = 3;      ///< rho: rows of column j within rho min(l_i, l_j)
+  int neighbours = 3;     ///< k of the k-maximin order
   double nugget = 1e-10;  ///< relative to every diagonal entry
 };
 
@@ -93,8 +93,8 @@ struct DataSpec {
 };
 
 struct PredictSpec {
-  std::vector<std::int64_t> grid{};             ///< points per axis of the bounding box; empty: none
-  std::optional<input::FileSource> points{};    ///< or these; neither: the collocation points only
+  std::vector<std::int64_t> grid{};           ///< points per axis of the bounding box; empty: none
+  std::optional<input::FileSource> points{};  ///< or these; neither: the collocation points only
 };
 
 /// What a deck asks for, free of decks.

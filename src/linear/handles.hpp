@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Owners of PETSc objects. Include this in .cpp files and in headers of concern inside one folder only.
+// Owners of PETSc objects. Include this in .cpp files and in headers of concern inside one folder
+// only.
 #pragma once
 
 #include <petscsnes.h>

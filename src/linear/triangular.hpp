@@ -28,8 +28,8 @@ struct TriangularStatistics {
 class TriangularSolver {
  public:
   /// Collective. `elimination`: all local rows (from 0), each after the local rows that it needs.
-  /// Throws Error{internal} on all ranks when a diagonal entry is missing or the dependencies form a
-  /// circle.
+  /// Throws Error{internal} on all ranks when a diagonal entry is missing or the dependencies form
+  /// a circle.
   TriangularSolver(const parallel::Communicator& comm, Mat lower,
                    std::span<const std::int32_t> elimination);
   ~TriangularSolver();

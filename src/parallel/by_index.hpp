@@ -20,7 +20,8 @@ struct Blocks {
 
 /// Collective. Rows of `width` values that lie in the block distribution of `total` rows (`block`:
 /// this rank's), asked for by global index in any order, repetitions allowed: indices.size() x
-/// width, row-major, in the order asked. Throws Error{internal} on all ranks for an index out of range.
+/// width, row-major, in the order asked. Throws Error{internal} on all ranks for an index out of
+/// range.
 std::vector<double> fetch_rows(const Communicator& comm, std::span<const double> block,
                                std::int64_t total, int width,
                                std::span<const std::uint64_t> indices);

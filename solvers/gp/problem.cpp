@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gp/problem.hpp"
+
+namespace mensura::gp {
+
+const std::vector<std::string>& equation_names() {
+  static const std::vector<std::string> names = {"elliptic", "burgers", "monge_ampere", "eikonal"};
+  return names;
+}
+
+}  // namespace mensura::gp
