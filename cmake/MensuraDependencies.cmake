@@ -30,5 +30,5 @@ if(NOT TARGET yaml-cpp::yaml-cpp)
 endif()
 
 # The reference BLAS is 15 times slower than OpenBLAS and changes digits; say which one is linked.
-find_package(BLAS QUIET)
-message(STATUS "BLAS: ${BLAS_LIBRARIES}")
+find_package(LAPACK REQUIRED)
+message(STATUS "LAPACK and BLAS: ${LAPACK_LIBRARIES} ${BLAS_LIBRARIES}")

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gp/sparse_factor.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "linear/dense.hpp"
+#include "parallel/exact_sum.hpp"
+
+namespace mensura::gp {
+
+namespace {
+
+constexpr std::size_t polls = 32;
+
+std::size_t round_up(std::size_t n) {
+  return (n + 7) / 8 * 8;
+}
+
+}  // namespace
+
+// The functional rows of one supernode: in elimination order, and which of them go where.
+struct SparseFactor::Block {
+  std::span<const std::int32_t> points;  // ascending in the elimination order
+  std::vector<std::int32_t> position;    // per point: its first row in the block; + 1
+  std::vector<std::int32_t> own_order;   // block rows with own columns, by column
+  std::vector<PetscInt> own_columns;     // their local columns
+  std::vector<std::int32_t> ghost_order;
+  std::vector<PetscInt> ghost_columns;   // global numbers
+  std::vector<std::int32_t> own_rows;    // the supernode's own rows (local numbers) ...
+  std::vector<std::int32_t> own_places;  // ... and their places in the block
+  std::vector<std::int32_t> sorted;      // workspace: indices of points by storage
+  std::size_t rows() const { return static_cast<std::size_t>(position.back()); }
+};
+
+void SparseFactor::make_block(std::size_t supernode, Block& block) const {
+  const auto begin = static_cast<std::size_t>(pattern_.first_row[supernode]);
+  const auto end = static_cast<std::size_t>(pattern_.first_row[supernode + 1]);
+  block.points = std::span(pattern_.rows).subspan(begin, end - begin);
+  block.position.clear();
+  block.own_rows.clear();
+  block.own_places.clear();
+  std::int32_t next = 0;
+  for (const std::int32_t point : block.points) {
+    block.position.push_back(next);
+    const auto p = static_cast<std::size_t>(point);
+    const std::int32_t rows = layout_.rows_of(p);
+    if (point >= pattern_.members[supernode] && point < pattern_.members[supernode + 1]) {
+      for (std::int32_t r = 0; r < rows; ++r) {
+        block.own_rows.push_back(layout_.first[p] + r);
+        block.own_places.push_back(next + r);
+      }
+    }
+    next += rows;
+  }
+  block.position.push_back(next);
+
+  block.sorted.resize(block.points.size());
+  std::iota(block.sorted.begin(), block.sorted.end(), 0);
+  const auto column_of = [&](std::int32_t i) {
+    return layout_.global[static_cast<std::size_t>(block.points[static_cast<std::size_t>(i)])];
+  };
+  std::sort(block.sorted.begin(), block.sorted.end(),
+            [&](std::int32_t a, std::int32_t b) { return column_of(a) < column_of(b); });
+  block.own_order.clear(), block.own_columns.clear();
+  block.ghost_order.clear(), block.ghost_columns.clear();
+  for (const std::int32_t i : block.sorted) {
+    const auto p = static_cast<std::size_t>(block.points[static_cast<std::size_t>(i)]);
+    const bool own = static_cast<std::int64_t>(p) < pattern_.own;
+    const std::int64_t column = own ? layout_.first[p] : layout_.global[p];
+    for (std::int32_t r = 0; r < layout_.rows_of(p); ++r) {
+      (own ? block.own_order : block.ghost_order)
+          .push_back(block.position[static_cast<std::size_t>(i)] + r);
+      (own ? block.own_columns : block.ghost_columns).push_back(static_cast<PetscInt>(column + r));
+    }
+  }
+}
+
+namespace {
+
+// How many of the places come at or before `place`.
+PetscInt count_up_to(const std::vector<std::int32_t>& order, std::int32_t place) {
+  return static_cast<PetscInt>(
+      std::count_if(order.begin(), order.end(), [place](std::int32_t p) { return p <= place; }));
+}
+
+}  // namespace
+
+void SparseFactor::count(const Block& block) {
+  for (std::size_t i = 0; i < block.own_rows.size(); ++i) {
+    const auto row = static_cast<std::size_t>(block.own_rows[i]);
+    own_first_[row + 1] = count_up_to(block.own_order, block.own_places[i]);
+    ghost_first_[row + 1] = count_up_to(block.ghost_order, block.own_places[i]);
+  }
+  const auto n = static_cast<double>(block.rows());
+  const auto m = static_cast<double>(block.own_rows.size());
+  flops_ += n * n * n / 3 + n * n * m;
+  largest_ = std::max(largest_, static_cast<std::int64_t>(block.rows()));
+}
+
+void SparseFactor::number(const Block& block) {
+  for (std::size_t i = 0; i < block.own_rows.size(); ++i) {
+    const auto row = static_cast<std::size_t>(block.own_rows[i]);
+    auto own = static_cast<std::size_t>(own_first_[row]);
+    for (std::size_t k = 0; k < block.own_order.size(); ++k) {
+      if (block.own_order[k] <= block.own_places[i]) own_column_[own++] = block.own_columns[k];
+    }
+    auto ghost = static_cast<std::size_t>(ghost_first_[row]);
+    for (std::size_t k = 0; k < block.ghost_order.size(); ++k) {
+      if (block.ghost_order[k] <= block.own_places[i]) {
+        ghost_column_[ghost++] = block.ghost_columns[k];
+      }
+    }
+  }
+}
+
+void SparseFactor::write(const Block& block, const std::vector<double>& x, std::size_t stride) {
+  for (std::size_t i = 0; i < block.own_rows.size(); ++i) {
+    const auto row = static_cast<std::size_t>(block.own_rows[i]);
+    const double* values = &x[i * stride];
+    auto own = static_cast<std::size_t>(own_first_[row]);
+    for (const std::int32_t place : block.own_order) {
+      if (place <= block.own_places[i]) own_value_[own++] = values[place];
+    }
+    auto ghost = static_cast<std::size_t>(ghost_first_[row]);
+    for (const std::int32_t place : block.ghost_order) {
+      if (place <= block.own_places[i]) ghost_value_[ghost++] = values[place];
+    }
+  }
+}
+
+SparseFactor::SparseFactor(const parallel::Communicator& comm, const Pattern& pattern,
+                           const RowLayout& layout)
+    : pattern_(pattern), layout_(layout) {
+  const auto rows = static_cast<std::size_t>(layout.own);
+  parallel::agree(comm, [&] {
+    own_first_.assign(rows + 1, 0);
+    ghost_first_.assign(rows + 1, 0);
+    Block block;
+    for (std::size_t s = 0; s < pattern_.supernodes(); ++s) {
+      make_block(s, block);
+      count(block);
+    }
+    std::int64_t own = 0, ghost = 0;
+    for (std::size_t row = 0; row < rows; ++row) {
+      own += own_first_[row + 1];
+      ghost += ghost_first_[row + 1];
+      if (own > std::numeric_limits<PetscInt>::max() ||
+          ghost > std::numeric_limits<PetscInt>::max()) {
+        throw parallel::Error(parallel::ExitCode::too_large,
+                              "one rank would hold more nonzeros of the factor than PETSc's index "
+                              "type can count; use more ranks or a smaller factor.radius");
+      }
+      own_first_[row + 1] = static_cast<PetscInt>(own);
+      ghost_first_[row + 1] = static_cast<PetscInt>(ghost);
+    }
+    own_column_.resize(static_cast<std::size_t>(own));
+    own_value_.assign(static_cast<std::size_t>(own), 0.0);
+    ghost_column_.resize(static_cast<std::size_t>(ghost));
+    ghost_value_.assign(static_cast<std::size_t>(ghost), 0.0);
+    for (std::size_t s = 0; s < pattern_.supernodes(); ++s) {
+      make_block(s, block);
+      number(block);
+    }
+  });
+  const auto local = static_cast<PetscInt>(layout.own);
+  const auto total = static_cast<PetscInt>(layout.total);
+  linear::check_petsc(
+      MatCreateMPIAIJWithSplitArrays(comm.handle(), local, local, total, total, own_first_.data(),
+                                     own_column_.data(), own_value_.data(), ghost_first_.data(),
+                                     ghost_column_.data(), ghost_value_.data(), matrix_.put()),
+      "MatCreateMPIAIJWithSplitArrays");
+}
+
+bool SparseFactor::factor_block(std::size_t supernode, Block& block, const Rows& rows,
+                                Covariance& covariance, double nugget) {
+  make_block(supernode, block);
+  const std::size_t n = block.rows(), stride = round_up(n), m = block.own_rows.size();
+  if (dense_.size() < n * stride) dense_.resize(n * stride);
+  covariance.symmetric(rows, dense_.data(), stride);
+  for (std::size_t i = 0; i < n; ++i) dense_[i * stride + i] *= 1 + nugget;
+  if (linear::cholesky(n, dense_.data(), stride) < n) return false;
+  unit_.assign(m * stride, 0.0);
+  for (std::size_t i = 0; i < m; ++i) {
+    unit_[i * stride + static_cast<std::size_t>(block.own_places[i])] = 1;
+  }
+  linear::solve_lower_transposed(n, dense_.data(), stride, m, unit_.data(), stride);
+  write(block, unit_, stride);
+  return true;
+}
+
+void SparseFactor::compute(const parallel::Communicator& comm, const RowWeights& weights,
+                           Covariance& covariance, double nugget,
+                           const std::function<void()>& poll) {
+  const std::size_t count = pattern_.supernodes();
+  std::string failure;
+  RowGatherer gatherer(pattern_, layout_, weights);
+  Block block;
+  for (std::size_t piece = 0; piece < polls; ++piece) {
+    for (std::size_t s = count * piece / polls; failure.empty() && s < count * (piece + 1) / polls;
+         ++s) {
+      const auto begin = static_cast<std::size_t>(pattern_.first_row[s]);
+      const auto end = static_cast<std::size_t>(pattern_.first_row[s + 1]);
+      const Rows& rows = gatherer.gather(std::span(pattern_.rows).subspan(begin, end - begin));
+      if (factor_block(s, block, rows, covariance, nugget)) continue;
+      const auto first = static_cast<std::size_t>(pattern_.members[s]);
+      std::string place;
+      for (int a = 0; a < pattern_.dimension; ++a) {
+        place +=
+            fmt::format("{}{:.6g}", a > 0 ? ", " : "",
+                        pattern_.coordinates[first * static_cast<std::size_t>(pattern_.dimension) +
+                                             static_cast<std::size_t>(a)]);
+      }
+      failure = fmt::format(
+          "the covariance matrix of {} functionals around ({}) is not positive definite in double "
+          "precision: raise factor.nugget (now {:g}), or take a rougher kernel, a shorter "
+          "prior.length or a smaller factor.radius",
+          rows.rows(), place, nugget);
+    }
+    poll();
+  }
+  parallel::agree(comm, [&] {
+    if (!failure.empty()) throw parallel::Error(parallel::ExitCode::numerical, failure);
+  });
+  linear::check_petsc(MatAssemblyBegin(matrix_.get(), MAT_FINAL_ASSEMBLY), "MatAssemblyBegin");
+  linear::check_petsc(MatAssemblyEnd(matrix_.get(), MAT_FINAL_ASSEMBLY), "MatAssemblyEnd");
+}
+
+std::vector<std::int32_t> SparseFactor::elimination() const {
+  std::vector<std::int32_t> points(static_cast<std::size_t>(pattern_.own));
+  std::iota(points.begin(), points.end(), 0);
+  std::sort(points.begin(), points.end(), [&](std::int32_t a, std::int32_t b) {
+    return pattern_.rank_of[static_cast<std::size_t>(a)] <
+           pattern_.rank_of[static_cast<std::size_t>(b)];
+  });
+  std::vector<std::int32_t> rows;
+  rows.reserve(static_cast<std::size_t>(layout_.own));
+  for (const std::int32_t point : points) {
+    const auto p = static_cast<std::size_t>(point);
+    for (std::int32_t r = layout_.first[p]; r < layout_.first[p + 1]; ++r) rows.push_back(r);
+  }
+  return rows;
+}
+
+FactorStatistics SparseFactor::statistics(const parallel::Communicator& comm) const {
+  FactorStatistics result;
+  result.rows = layout_.total;
+  std::array<std::int64_t, 2> sums{
+      static_cast<std::int64_t>(own_value_.size() + ghost_value_.size()),
+      static_cast<std::int64_t>(pattern_.supernodes())};
+  comm.sum(sums);
+  result.nonzeros = sums[0];
+  result.supernodes = sums[1];
+  result.largest_block = comm.max(largest_);
+  parallel::ExactSum sum;
+  sum.add(flops_);
+  parallel::reduce(comm, std::span(&sum, 1));
+  result.flops = sum.value();
+  const double most = comm.max(flops_);
+  result.imbalance = result.flops > 0 ? most * comm.size() / result.flops : 1.0;
+  return result;
+}
+
+double SparseFactor::log_determinant(const parallel::Communicator& comm) const {
+  parallel::ExactSum sum;
+  for (std::size_t row = 0; row < static_cast<std::size_t>(layout_.own); ++row) {
+    const auto begin = own_column_.begin() + own_first_[row];
+    const auto end = own_column_.begin() + own_first_[row + 1];
+    const auto diagonal = std::lower_bound(begin, end, static_cast<PetscInt>(row));
+    const auto place = static_cast<std::size_t>(diagonal - own_column_.begin());
+    sum.add(-2 * std::log(own_value_[place]));
+  }
+  parallel::reduce(comm, std::span(&sum, 1));
+  return sum.value();
+}
+
+}  // namespace mensura::gp
