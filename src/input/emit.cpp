@@ -71,6 +71,8 @@ std::string flow(const Value& value) {
     case Kind::path:
     case Kind::folder:
       return yaml_text(value.text);
+    case Kind::integer_or_list:
+      return value.matrix.rank == 0 ? flow(*value.children.at(0)) : flow_list(value);
     case Kind::real_or_list:
     case Kind::real_vector_or_matrix:
       return flow_matrix(value);

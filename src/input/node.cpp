@@ -62,9 +62,9 @@ std::vector<std::pair<std::string, Node>> Node::entries() const {
 }
 
 std::vector<Node> Node::items() const {
-  const Value& value =
-      readable(*value_, {Kind::tables, Kind::tuple, Kind::tuples, Kind::reals, Kind::integers,
-                         Kind::texts, Kind::expressions, Kind::real_or_list, Kind::free});
+  const Value& value = readable(
+      *value_, {Kind::tables, Kind::tuple, Kind::tuples, Kind::reals, Kind::integers, Kind::texts,
+                Kind::expressions, Kind::real_or_list, Kind::integer_or_list, Kind::free});
   return {value.children.begin(), value.children.end()};
 }
 
@@ -106,7 +106,7 @@ std::vector<double> Node::reals() const {
 }
 
 std::vector<std::int64_t> Node::integers() const {
-  const Value& value = readable(*value_, {Kind::integers});
+  const Value& value = readable(*value_, {Kind::integers, Kind::integer_or_list});
   std::vector<std::int64_t> result;
   for (const auto& child : value.children) result.push_back(child->integer);
   return result;

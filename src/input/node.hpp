@@ -61,10 +61,10 @@ class Node {
   std::filesystem::path path() const;  ///< path (absolute) or folder (as written, expanded)
 
   // Lists.
-  std::vector<double> reals() const;  ///< reals; real_or_list (a scalar is a list of one)
-  std::vector<std::int64_t> integers() const;
-  std::vector<std::string> texts() const;  ///< texts or expressions
-  Matrix matrix() const;                   ///< real_vector_or_matrix or real_or_list
+  std::vector<double> reals() const;           ///< reals; real_or_list (a scalar is a list of one)
+  std::vector<std::int64_t> integers() const;  ///< integers; integer_or_list
+  std::vector<std::string> texts() const;      ///< texts or expressions
+  Matrix matrix() const;                       ///< real_vector_or_matrix or real_or_list
 
   const Value& value() const { return *value_; }
 

@@ -20,6 +20,7 @@ Option element_of(const Option& option) {
   element.length.clear();
   switch (option.kind) {
     case Kind::integers:
+    case Kind::integer_or_list:
       element.kind = Kind::integer;
       break;
     case Kind::texts:
@@ -61,6 +62,7 @@ void Reader::read_value(const Option& option, const RawNode& raw, Value& value) 
     case Kind::tuples:
       return read_list(option, raw, value);
     case Kind::real_or_list:
+    case Kind::integer_or_list:
     case Kind::real_vector_or_matrix:
       return read_matrix(option, raw, value);
     case Kind::tuple:
@@ -199,7 +201,7 @@ void Reader::read_matrix(const Option& option, const RawNode& raw, Value& value)
       raw.form == Form::list && !raw.children.empty() && raw.children.front().form == Form::list;
   value.matrix.rank = raw.form == Form::list ? (matrix ? 2 : 1) : 0;
   if (raw.form == Form::null || raw.form == Form::map ||
-      (matrix && option.kind == Kind::real_or_list)) {
+      (matrix && option.kind != Kind::real_vector_or_matrix)) {
     return reject(value, matrix ? "a list of lists" : found_text(raw), expected_text(option));
   }
   if (matrix) {

@@ -25,7 +25,8 @@ std::string tuple_words(const Option& option) {
 
 bool is_plural(const Option& option) {
   return option.kind == Kind::reals || option.kind == Kind::integers ||
-         option.kind == Kind::real_or_list || option.kind == Kind::real_vector_or_matrix;
+         option.kind == Kind::real_or_list || option.kind == Kind::integer_or_list ||
+         option.kind == Kind::real_vector_or_matrix;
 }
 
 }  // namespace
@@ -67,6 +68,8 @@ std::string type_name(const Option& option) {
       return fmt::format("list of expressions in {}", fmt::join(option.variables, ", "));
     case Kind::real_or_list:
       return "real number or list of them";
+    case Kind::integer_or_list:
+      return "integer or list of them";
     case Kind::real_vector_or_matrix:
       return "real number, list, or list of lists of them";
     case Kind::tuple:

@@ -16,20 +16,21 @@ struct Table;
 /// What a key holds. Lists of scalars also accept a single scalar as a list of one, where the
 /// comment says so.
 enum class Kind {
-  boolean,       ///< true or false
-  integer,       ///< signed, 64 bit; decimal, with an exponent (1e6) where the value is integral
-  real,          ///< finite double
-  text,          ///< any scalar
-  choice,        ///< one of `choices`
-  expression,    ///< formula in `variables` (expression.hpp), checked when the deck is read
-  duration,      ///< hh:mm:ss or d-hh:mm:ss
-  path,          ///< input file, relative to the deck; ${NAME} expands environment variables
-  folder,        ///< output folder, relative to the working directory; ${NAME} expands
-  reals,         ///< list of reals
-  integers,      ///< list of integers
-  texts,         ///< list of text (of `choices`, if there are any)
-  expressions,   ///< list of expressions; a single one is a list of one
-  real_or_list,  ///< scalar or list of reals
+  boolean,          ///< true or false
+  integer,          ///< signed, 64 bit; decimal, with an exponent (1e6) where the value is integral
+  real,             ///< finite double
+  text,             ///< any scalar
+  choice,           ///< one of `choices`
+  expression,       ///< formula in `variables` (expression.hpp), checked when the deck is read
+  duration,         ///< hh:mm:ss or d-hh:mm:ss
+  path,             ///< input file, relative to the deck; ${NAME} expands environment variables
+  folder,           ///< output folder, relative to the working directory; ${NAME} expands
+  reals,            ///< list of reals
+  integers,         ///< list of integers
+  texts,            ///< list of text (of `choices`, if there are any)
+  expressions,      ///< list of expressions; a single one is a list of one
+  real_or_list,     ///< scalar or list of reals
+  integer_or_list,  ///< scalar or list of integers
   real_vector_or_matrix,  ///< scalar, list or list of equally long lists of reals (a covariance)
   tuple,                  ///< list of mixed scalars, described by position in `elements`
   tuples,                 ///< list of tuples

@@ -25,10 +25,18 @@ bool is_section(const Option& option) {
          option.kind == Kind::tables;
 }
 
+// A section that a single value stands for; its other keys are left to the reference.
+bool is_short(const Option& option) {
+  const bool shows = !option.default_value.empty() || !option.example.empty();
+  return option.kind == Kind::table && option.default_value != "{}" && shows &&
+         !option.table->shorthand.empty();
+}
+
 std::string describe(const Option& option) {
   std::string text = option.help;
   if (!option.unit.empty()) text += fmt::format(" [{}]", option.unit);
   std::string facts = is_section(option) ? "" : type_name(option);
+  if (is_short(option)) facts = fmt::format("section or its {}", option.table->shorthand);
   if (!option.range.empty()) facts += (facts.empty() ? "" : ", ") + option.range;
   if (!facts.empty()) text += fmt::format("{}({})", text.empty() ? "" : " ", facts);
   return option.required ? text + ", required" : text;
@@ -100,7 +108,7 @@ class Template {
   }
 
   Lines option(const Option& option, int indent, bool disabled) {
-    if (is_section(option)) return section(option, indent, disabled);
+    if (is_section(option) && !is_short(option)) return section(option, indent, disabled);
     const bool shows_default = !option.default_value.empty();
     const std::string& value = shows_default ? option.default_value : option.example;
     const bool off = disabled || (!shows_default && !option.required);
@@ -152,7 +160,8 @@ void list_keys(const std::vector<Option>& options, const std::string& prefix, st
   for (const Option& option : options) {
     const std::string key = prefix + option.key;
     std::string text = describe(option);
-    if (!option.default_value.empty() && !is_section(option) && option.kind != Kind::free) {
+    const bool shown = !is_section(option) || is_short(option);
+    if (!option.default_value.empty() && shown && option.kind != Kind::free) {
       text += fmt::format(", default {}", option.default_value);
     }
     out += fmt::format("  {:<28} {}\n", key, text);

@@ -28,9 +28,9 @@ struct Value {
 
   bool flag = false;
   std::int64_t integer = 0;
-  double real = 0;                           ///< real; seconds of a duration
-  std::string text{};                        ///< text, choice, expression, path, free scalar
-  Matrix matrix{};                           ///< real_or_list, real_vector_or_matrix
+  double real = 0;     ///< real; seconds of a duration
+  std::string text{};  ///< text, choice, expression, path, free scalar
+  Matrix matrix{};     ///< real_or_list, integer_or_list (shape only), real_vector_or_matrix
   RawNode::Form form = RawNode::Form::null;  ///< of a free value
   /// Keys of a section or of named sections; as many as children, else empty.
   std::vector<std::string> keys{};

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "gp/kernel.hpp"
+#include "input/diagnostics.hpp"
+#include "input/node.hpp"
+#include "input/schema.hpp"
+
+namespace mensura::gp {
+
+/// The section `prior`.
+const input::Table& prior_table();
+
+/// Local. The kernel of a checked deck.
+Kernel kernel_from(const input::Node& prior);
+
+/// Checks across keys: every factor smooth enough for the equation; lengths and axes that fit the
+/// dimension of the problem, and no axis that the prior does not see.
+void check_smoothness(const input::Node& here, const input::Node& root,
+                      input::Diagnostics& diagnostics);
+void check_lengths(const input::Node& here, const input::Node& root,
+                   input::Diagnostics& diagnostics);
+void check_axes(const input::Node& here, const input::Node& root, input::Diagnostics& diagnostics);
+
+}  // namespace mensura::gp
