@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gp/problem.hpp"
+#include "parallel/communicator.hpp"
+
+namespace mensura::gp {
+
+/// A linear functional at a point; the meaning of the weights is that of Rows.
+struct Functional {
+  double value = 0;
+  double laplacian = 0;
+  std::array<double, 3> gradient{};
+  std::array<double, 6> hessian{};
+};
+
+/// Which weights the state rows of an equation ever use.
+struct FunctionalKinds {
+  bool laplacian = false, gradient = false, hessian = false;
+};
+
+/// Interior points for an equation: this rank's own, then ghosts.
+struct EquationPoints {
+  int dimension = 0;
+  std::vector<double> coordinates;  ///< row-major
+  std::vector<std::uint64_t> rows;  ///< row in the list of interior points
+  std::int64_t total = 0;           ///< interior points over all ranks
+  std::size_t count() const noexcept { return rows.size(); }
+};
+
+/// A partial differential equation as the solver sees it: at every interior point a few linear
+/// functionals of u (the state rows, the value u always first) and one equation F(state) = 0
+/// between them. Everything else - covariances, factor, Gauss-Newton, line search - follows.
+class Equation {
+ public:
+  virtual ~Equation() = default;
+
+  virtual int state_rows() const = 0;
+  virtual FunctionalKinds kinds() const = 0;
+
+  /// Collective; once. Evaluates the fields of the deck at the points and keeps what it needs.
+  virtual void prepare(const parallel::Communicator& comm, const EquationPoints& points) = 0;
+
+  /// Local. State row `row` (0 ... state_rows() - 1) at a prepared point.
+  virtual Functional functional(std::size_t point, int row) const = 0;
+
+  /// Local. Where Gauss-Newton starts; zero unless the equation needs better.
+  virtual void initial_state(std::size_t point, std::span<double> state) const;
+
+  /// Local. F(state) at the point, and dF/dstate in `weights`. (Gauss-Newton conditions on
+  /// weights . state_new = weights . state - F(state).)
+  virtual double linearise(std::size_t point, std::span<const double> state,
+                           std::span<double> weights) const = 0;
+
+  /// True when F is affine in the state: one step solves it.
+  virtual bool linear() const { return false; }
+
+  /// Collective; equations in time only. The step from `time` to time + step begins from `state`,
+  /// (own points) x state_rows().
+  virtual void begin_step(const parallel::Communicator& comm, double time, double step,
+                          std::span<const double> state);
+};
+
+/// Local. The equation that the deck names.
+std::unique_ptr<Equation> make_equation(const EquationSpec& spec, int dimension);
+
+}  // namespace mensura::gp
