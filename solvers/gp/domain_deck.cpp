@@ -70,7 +70,7 @@ bool same_lengths(const Node& shape, Diagnostics& diagnostics) {
 
 bool holes_fit(const Node& domain, int dimension, Diagnostics& diagnostics) {
   bool fit = true;
-  if (!domain["holes"].present()) return fit;
+  if (!domain["holes"].present() || dimension == 1) return fit;
   for (const Node& hole : domain["holes"].items()) {
     const auto size = static_cast<int>(hole["centre"].reals().size());
     if (size == dimension) continue;
@@ -246,8 +246,15 @@ LayoutSpec layout_from(const Node& points, std::uint64_t run_seed) {
 }
 
 int dimension_of(const Node& root) {
-  if (root["domain"].present()) {
-    return dimension_of(domain_from(root["domain"]));
+  const Node domain = root["domain"];
+  if (domain.present()) {
+    for (const char* key : {"box", "l_shape"}) {
+      if (!domain[key].present()) continue;
+      const std::size_t lower = domain[key]["lower"].reals().size();
+      return domain[key]["upper"].reals().size() == lower ? static_cast<int>(lower) : 0;
+    }
+    const Node round = domain["disk"].present() ? domain["disk"] : domain["annulus"];
+    return static_cast<int>(round["centre"].reals().size());
   }
   const std::string& name = root["equation"]["name"].text();
   if (name == "burgers") return 1;
@@ -265,7 +272,9 @@ void check_shape(const Node&, const Node& root, Diagnostics& diagnostics) {
   try {
     check_domain(domain);
   } catch (const parallel::Error& error) {
-    diagnostics.error(node, error.what());
+    const std::string text = error.what();
+    const std::string prefix = "domain: ";  // the key path says it already
+    diagnostics.error(node, text.starts_with(prefix) ? text.substr(prefix.size()) : text);
   }
 }
 
@@ -282,7 +291,7 @@ void check_equation_dimension(const Node&, const Node& root, Diagnostics& diagno
   const std::string& name = root["equation"]["name"].text();
   const int wanted = name == "burgers" ? 1 : (name == "monge_ampere" ? 2 : 0);
   const int dimension = dimension_of(root);
-  if (wanted == 0 || dimension == wanted) return;
+  if (wanted == 0 || dimension == 0 || dimension == wanted) return;
   diagnostics.error(
       root["domain"],
       fmt::format("found {} dimension{}; {} has {}: give box: {}", dimension_words(dimension),

@@ -23,7 +23,7 @@ const input::Table& points_table();
 LayoutSpec layout_from(const input::Node& points, std::uint64_t run_seed);
 
 /// Local. The dimension of the deck's problem: that of the domain, else that of the equation where
-/// it has one; 0 if the deck leaves it to the point files.
+/// it has one; 0 if the deck leaves it to the point files or contradicts itself.
 int dimension_of(const input::Node& root);
 
 /// Checks across keys: the domain against itself, the domain against the equation, and the points
