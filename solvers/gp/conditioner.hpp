@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "gp/pattern.hpp"
+#include "gp/rows.hpp"
+#include "output/record.hpp"
+#include "parallel/communicator.hpp"
+
+namespace mensura::gp {
+
+/// What is measured in one linear solve. Every own point has one measurement: a combination of its
+/// rows (`lift`: one weight per own row; boundary and data points have the single weight 1) with a
+/// value and the variance of its noise (0: exact).
+struct Measurements {
+  std::vector<double> lift;   ///< own rows
+  std::vector<double> value;  ///< own points
+  std::vector<double> noise;  ///< own points: variance; empty: none
+};
+
+/// What one linear solve tells beside the state.
+struct SolveReport {
+  std::int64_t iterations = 0;  ///< of the conjugate gradients; 0: direct
+  double residual = 0;          ///< ||y - (S' Theta S + R) alpha|| / ||y||, recomputed
+  double quadratic = 0;         ///< y' alpha
+  double log_determinant = 0;   ///< of S' Theta S + R, as the small factor has it
+};
+
+/// Conditions the prior on linear measurements: state = Theta S alpha with (S' Theta S + R) alpha
+/// = y, Theta the covariance of all state rows.
+class Conditioner {
+ public:
+  virtual ~Conditioner() = default;
+
+  /// Collective. `state`: posterior mean of all own rows. Throws Error{not_converged} or
+  /// Error{numerical} on all ranks.
+  virtual SolveReport condition(const Measurements& measurements, std::span<double> state,
+                                const std::function<void()>& poll) = 0;
+
+  /// Collective. Posterior mean of u at any points (row-major), after condition(). Empty when this
+  /// back end has no kernel sums; then the mean is interpolated from the state (mean.hpp).
+  virtual std::vector<double> mean_at(std::span<const double> coordinates) = 0;
+
+  virtual double nonzeros_per_row() const = 0;
+  virtual void record(output::Value& entry) const = 0;  ///< Local: diagnostics of the factor
+};
+
+}  // namespace mensura::gp

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gp/gauss_newton.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "parallel/error.hpp"
+#include "parallel/exact_sum.hpp"
+
+namespace mensura::gp {
+
+using linear::check_petsc;
+
+namespace {
+
+// Sufficient decrease of the line search, its smallest damping, and the relative step below which
+// the residual is dominated by the accuracy of the linear solve and no search is made.
+constexpr double decrease = 1e-4;
+constexpr double least_damping = 1.0 / 1024;
+constexpr double trusted_step = 1e-5;
+
+}  // namespace
+
+struct GaussNewton::Callbacks {
+  template <class Action>
+  static PetscErrorCode guarded(GaussNewton& self, const Action& action) {
+    try {
+      action();
+      return 0;
+    } catch (...) {
+      self.failure_ = std::current_exception();
+      return PETSC_ERR_LIB;
+    }
+  }
+  static PetscErrorCode function(SNES, Vec x, Vec f, void* context) {
+    auto& self = *static_cast<GaussNewton*>(context);
+    return guarded(self, [&] { self.evaluate(x, f); });
+  }
+  static PetscErrorCode line_search(SNESLineSearch search, void* context) {
+    auto& self = *static_cast<GaussNewton*>(context);
+    return guarded(self, [&] { self.search(search); });
+  }
+  static PetscErrorCode test(SNES, PetscInt, PetscReal, PetscReal, PetscReal norm,
+                             SNESConvergedReason* reason, void* context) {
+    const auto& self = *static_cast<GaussNewton*>(context);
+    *reason = SNES_CONVERGED_ITERATING;
+    if (!std::isfinite(norm)) *reason = SNES_DIVERGED_FNORM_NAN;
+    if (self.last_.relative_step <= self.solve_.newton) *reason = SNES_CONVERGED_SNORM_RELATIVE;
+    return 0;
+  }
+};
+
+GaussNewton::GaussNewton(const parallel::Communicator& comm, const Pattern& pattern,
+                         const RowLayout& layout, const Equation& equation,
+                         Conditioner& conditioner, const SolveSpec& solve)
+    : comm_(comm),
+      pattern_(pattern),
+      layout_(layout),
+      equation_(equation),
+      conditioner_(conditioner),
+      solve_(solve),
+      interior_total_(pattern.counts[static_cast<std::size_t>(PointKind::interior)]),
+      mean_(static_cast<std::size_t>(layout.own)) {
+  const auto local = static_cast<PetscInt>(layout.own);
+  check_petsc(VecCreateMPI(comm.handle(), local, static_cast<PetscInt>(layout.total), state_.put()),
+              "VecCreateMPI");
+  check_petsc(VecDuplicate(state_.get(), defect_.put()), "VecDuplicate");
+  check_petsc(VecDuplicate(state_.get(), initial_defect_.put()), "VecDuplicate");
+  check_petsc(SNESCreate(comm.handle(), snes_.put()), "SNESCreate");
+  SNES snes = snes_.get();
+  check_petsc(SNESSetOptionsPrefix(snes, "gp_newton_"), "SNESSetOptionsPrefix");
+  check_petsc(SNESSetType(snes, SNESNRICHARDSON), "SNESSetType");
+  check_petsc(SNESSetFunction(snes, defect_.get(), &Callbacks::function, this), "SNESSetFunction");
+  check_petsc(SNESSetConvergenceTest(snes, &Callbacks::test, this, nullptr),
+              "SNESSetConvergenceTest");
+  SNESLineSearch search = nullptr;
+  check_petsc(SNESGetLineSearch(snes, &search), "SNESGetLineSearch");
+  check_petsc(SNESLineSearchSetType(search, SNESLINESEARCHSHELL), "SNESLineSearchSetType");
+  check_petsc(SNESLineSearchShellSetUserFunc(search, &Callbacks::line_search, this),
+              "SNESLineSearchShellSetUserFunc");
+  check_petsc(SNESSetFromOptions(snes), "SNESSetFromOptions");
+  // One step per call: the batch run stops and saves between them.
+  check_petsc(SNESSetTolerances(snes, 0, 0, 0, 1, PETSC_DEFAULT), "SNESSetTolerances");
+}
+
+void GaussNewton::start(std::span<const double> state, std::vector<double> values,
+                        std::vector<double> noise) {
+  measurements_.value = std::move(values);
+  measurements_.noise = std::move(noise);
+  measurements_.lift.assign(static_cast<std::size_t>(layout_.own), 1.0);
+  PetscScalar* x = nullptr;
+  check_petsc(VecGetArray(state_.get(), &x), "VecGetArray");
+  std::copy(state.begin(), state.end(), x);
+  check_petsc(VecRestoreArray(state_.get(), &x), "VecRestoreArray");
+  evaluated_ = false;
+  converged_ = false;
+  last_ = NewtonStep{};
+}
+
+void GaussNewton::evaluate(Vec x, Vec f) {
+  const PetscScalar* state = nullptr;
+  check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
+  parallel::ExactSum squares;
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    if (pattern_.kind(p) != PointKind::interior) continue;
+    const auto first = static_cast<std::size_t>(layout_.first[p]);
+    const auto rows = static_cast<std::size_t>(layout_.rows_of(p));
+    const std::span<const double> here(state + first, rows);
+    const std::span<double> weights(&measurements_.lift[first], rows);
+    const double value = equation_.linearise(p, here, weights);
+    squares.add(value * value);
+    double data = -value;
+    for (std::size_t r = 0; r < rows; ++r) data += weights[r] * here[r];
+    measurements_.value[p] = data;
+  }
+  last_.solve = conditioner_.condition(measurements_, mean_, *poll_);
+
+  // Norms of u alone: its first row at every point.
+  std::array<parallel::ExactSum, 3> sums{squares};
+  PetscScalar* defect = nullptr;
+  check_petsc(VecGetArray(f, &defect), "VecGetArray");
+  for (std::size_t r = 0; r < mean_.size(); ++r) defect[r] = state[r] - mean_[r];
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    const auto r = static_cast<std::size_t>(layout_.first[p]);
+    sums[1].add(defect[r] * defect[r]);
+    sums[2].add(mean_[r] * mean_[r]);
+  }
+  check_petsc(VecRestoreArray(f, &defect), "VecRestoreArray");
+  check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
+  parallel::reduce(comm_, sums);
+  last_.equation_residual = std::sqrt(sums[0].value() / static_cast<double>(interior_total_));
+  const double size = std::sqrt(sums[2].value());
+  const double step = std::sqrt(sums[1].value());
+  if (!std::isfinite(size) || !std::isfinite(step)) {
+    throw parallel::Error(parallel::ExitCode::numerical,
+                          "Gauss-Newton produced values that are not finite; try a better start, "
+                          "more points, or a larger factor.nugget");
+  }
+  last_.relative_step = size > 0 ? step / size : step;
+  converged_ = last_.relative_step <= solve_.newton || equation_.linear();
+}
+
+double GaussNewton::merit(Vec x) const {
+  const PetscScalar* state = nullptr;
+  check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
+  std::vector<double> weights(static_cast<std::size_t>(equation_.state_rows()));
+  parallel::ExactSum squares;
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    if (pattern_.kind(p) != PointKind::interior) continue;
+    const double value =
+        equation_.linearise(p, {state + layout_.first[p], weights.size()}, weights);
+    squares.add(value * value);
+  }
+  check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
+  parallel::reduce(comm_, std::span(&squares, 1));
+  return std::sqrt(squares.value() / static_cast<double>(interior_total_));
+}
+
+// Backtracking on the residual of the equation; then G at the accepted state.
+void GaussNewton::search(SNESLineSearch line_search) {
+  SNES snes = nullptr;
+  Vec x = nullptr, f = nullptr, y = nullptr, w = nullptr, g = nullptr;
+  check_petsc(SNESLineSearchGetSNES(line_search, &snes), "SNESLineSearchGetSNES");
+  check_petsc(SNESLineSearchGetVecs(line_search, &x, &f, &y, &w, &g), "SNESLineSearchGetVecs");
+  const double before = last_.equation_residual;
+  const bool search = last_.relative_step > trusted_step;
+  double damping = 1, best_damping = 1, best = INFINITY;
+  for (;; damping /= 2) {
+    check_petsc(VecWAXPY(w, -damping, y, x), "VecWAXPY");
+    if (!search) break;
+    const double after = merit(w);
+    if (after < best) best = after, best_damping = damping;
+    if (after <= (1 - decrease * damping) * before) break;
+    if (damping <=
+        least_damping) {  // no descent: the smallest residual seen, and the record says so
+      damping = best_damping;
+      check_petsc(VecWAXPY(w, -damping, y, x), "VecWAXPY");
+      break;
+    }
+  }
+  check_petsc(VecCopy(w, x), "VecCopy");
+  last_.damping = damping;
+  check_petsc(SNESLineSearchSetLambda(line_search, damping), "SNESLineSearchSetLambda");
+  evaluate(x, f);
+  check_petsc(SNESLineSearchComputeNorms(line_search), "SNESLineSearchComputeNorms");
+  check_petsc(SNESLineSearchSetReason(line_search, SNES_LINESEARCH_SUCCEEDED),
+              "SNESLineSearchSetReason");
+}
+
+NewtonStep GaussNewton::step(const std::function<void()>& poll) {
+  poll_ = &poll;
+  if (!evaluated_) {
+    evaluate(state_.get(), initial_defect_.get());
+    evaluated_ = true;
+    return last_;
+  }
+  check_petsc(SNESSetInitialFunction(snes_.get(), initial_defect_.get()), "SNESSetInitialFunction");
+  const int code = SNESSolve(snes_.get(), nullptr, state_.get());
+  if (auto failure = std::exchange(failure_, nullptr)) std::rethrow_exception(failure);
+  check_petsc(code, "SNESSolve");
+  SNESConvergedReason reason = SNES_CONVERGED_ITERATING;
+  check_petsc(SNESGetConvergedReason(snes_.get(), &reason), "SNESGetConvergedReason");
+  if (reason < 0 && reason != SNES_DIVERGED_MAX_IT) {
+    throw parallel::Error(parallel::ExitCode::numerical,
+                          std::string("Gauss-Newton broke down: ") + SNESConvergedReasons[reason]);
+  }
+  Vec defect = nullptr;
+  check_petsc(SNESGetFunction(snes_.get(), &defect, nullptr, nullptr), "SNESGetFunction");
+  check_petsc(VecCopy(defect, initial_defect_.get()), "VecCopy");
+  return last_;
+}
+
+void GaussNewton::state(std::span<double> rows) const {
+  const PetscScalar* x = nullptr;
+  check_petsc(VecGetArrayRead(state_.get(), &x), "VecGetArrayRead");
+  std::copy_n(x, rows.size(), rows.begin());
+  check_petsc(VecRestoreArrayRead(state_.get(), &x), "VecRestoreArrayRead");
+}
+
+void GaussNewton::mean(std::span<double> rows) const {
+  std::copy_n(mean_.begin(), rows.size(), rows.begin());
+}
+
+}  // namespace mensura::gp

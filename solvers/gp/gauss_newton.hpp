@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Include in .cpp files and in headers of concern inside this folder only (PETSc types).
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "gp/conditioner.hpp"
+#include "gp/equation.hpp"
+#include "gp/pattern.hpp"
+#include "gp/problem.hpp"
+#include "gp/rows.hpp"
+#include "linear/handles.hpp"
+#include "parallel/communicator.hpp"
+
+namespace mensura::gp {
+
+/// One evaluation of the Gauss-Newton map.
+struct NewtonStep {
+  double relative_step = 0;      ///< ||u_new - u|| / ||u_new|| over own rows of u
+  double damping = 1;            ///< of the step that led to the state
+  double equation_residual = 0;  ///< root mean square of F at the state
+  SolveReport solve{};
+};
+
+/// Gauss-Newton as a fixed point: G(state) = posterior mean under the equation linearised at the
+/// state. PETSc's SNES (nonlinear Richardson on state - G(state), prefix gp_newton_) drives it,
+/// with a backtracking line search on the equation's residual, for which the step is a Newton
+/// direction.
+class GaussNewton {
+ public:
+  /// Collective. All references must outlive the object.
+  GaussNewton(const parallel::Communicator& comm, const Pattern& pattern, const RowLayout& layout,
+              const Equation& equation, Conditioner& conditioner, const SolveSpec& solve);
+  GaussNewton(const GaussNewton&) = delete;
+  GaussNewton& operator=(const GaussNewton&) = delete;
+
+  /// Local. Begins at a state (own rows), with the measured values and noise variances of boundary
+  /// and data points (own points; entries of interior points are ignored).
+  void start(std::span<const double> state, std::vector<double> values, std::vector<double> noise);
+
+  /// Collective. The first call evaluates G at the start, every further one takes a damped step and
+  /// evaluates G there: one linear solve each.
+  NewtonStep step(const std::function<void()>& poll);
+
+  bool converged() const noexcept { return converged_; }
+  /// Local. Where the last evaluation was made (what a restart needs) ...
+  void state(std::span<double> rows) const;
+  /// ... and G there: the posterior mean.
+  void mean(std::span<double> rows) const;
+
+ private:
+  struct Callbacks;
+  void evaluate(Vec x, Vec f);
+  void search(SNESLineSearch line_search);
+  double merit(Vec x) const;
+
+  const parallel::Communicator& comm_;
+  const Pattern& pattern_;
+  const RowLayout& layout_;
+  const Equation& equation_;
+  Conditioner& conditioner_;
+  SolveSpec solve_;
+  std::int64_t interior_total_ = 0;
+  Measurements measurements_;
+  std::vector<double> mean_;
+  linear::Vector state_, defect_, initial_defect_;
+  linear::Nonlinear snes_;
+  const std::function<void()>* poll_ = nullptr;
+  std::exception_ptr failure_;
+  NewtonStep last_{};
+  bool evaluated_ = false, converged_ = false;
+};
+
+}  // namespace mensura::gp

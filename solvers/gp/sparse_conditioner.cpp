@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gp/sparse_conditioner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+
+#include "parallel/error.hpp"
+
+namespace mensura::gp {
+
+using linear::check_petsc;
+
+namespace {
+
+// Read or write access to the local part of a Vec, given back at the end of the scope.
+class ReadArray {
+ public:
+  explicit ReadArray(Vec vec) : vec_(vec) {
+    check_petsc(VecGetArrayRead(vec, &data_), "VecGetArrayRead");
+  }
+  ~ReadArray() { VecRestoreArrayRead(vec_, &data_); }
+  ReadArray(const ReadArray&) = delete;
+  ReadArray& operator=(const ReadArray&) = delete;
+  double operator[](std::size_t i) const { return data_[i]; }
+  const double* data() const { return data_; }
+
+ private:
+  Vec vec_;
+  const PetscScalar* data_ = nullptr;
+};
+
+class WriteArray {
+ public:
+  explicit WriteArray(Vec vec) : vec_(vec) { check_petsc(VecGetArray(vec, &data_), "VecGetArray"); }
+  ~WriteArray() { VecRestoreArray(vec_, &data_); }
+  WriteArray(const WriteArray&) = delete;
+  WriteArray& operator=(const WriteArray&) = delete;
+  double& operator[](std::size_t i) { return data_[i]; }
+
+ private:
+  Vec vec_;
+  PetscScalar* data_ = nullptr;
+};
+
+std::size_t width_of(const RowLayout& layout, std::size_t points) {
+  std::int32_t width = 1;
+  for (std::size_t p = 0; p < points; ++p) width = std::max(width, layout.rows_of(p));
+  return static_cast<std::size_t>(width);
+}
+
+// sum over a point's rows of lift x weights, for one kind of weight.
+void combine(const std::vector<double>& big, const std::vector<double>& lift,
+             const RowLayout& layout, std::vector<double>& small) {
+  if (big.empty()) return;
+  for (std::size_t p = 0; p < small.size(); ++p) {
+    double sum = 0;
+    for (auto r = static_cast<std::size_t>(layout.first[p]);
+         r < static_cast<std::size_t>(layout.first[p + 1]); ++r) {
+      sum += lift[r] * big[r];
+    }
+    small[p] = sum;
+  }
+}
+
+}  // namespace
+
+// PETSc calls these; an exception must not pass through its C frames, so it waits in `failure`.
+struct SparseConditioner::Callbacks {
+  static std::exception_ptr& failure() {
+    static std::exception_ptr waiting;
+    return waiting;
+  }
+  template <class Action>
+  static PetscErrorCode guarded(const Action& action) {
+    try {
+      action();
+      return 0;
+    } catch (...) {
+      failure() = std::current_exception();
+      return PETSC_ERR_LIB;
+    }
+  }
+  static PetscErrorCode multiply(Mat mat, Vec x, Vec y) {
+    void* context = nullptr;
+    MatShellGetContext(mat, &context);
+    return guarded([&] { static_cast<SparseConditioner*>(context)->apply_operator(x, y); });
+  }
+  static PetscErrorCode precondition(PC pc, Vec x, Vec y) {
+    void* context = nullptr;
+    PCShellGetContext(pc, &context);
+    return guarded([&] { static_cast<SparseConditioner*>(context)->apply_preconditioner(x, y); });
+  }
+  static PetscErrorCode monitor(KSP, PetscInt, PetscReal, void* context) {
+    return guarded([&] { (*static_cast<SparseConditioner*>(context)->poll_)(); });
+  }
+};
+
+SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const Pattern& pattern,
+                                     const RowLayout& layout, const RowWeights& weights,
+                                     const Kernel& prior, const FactorSpec& factor,
+                                     const SolveSpec& solve, const std::function<void()>& poll)
+    : comm_(comm),
+      pattern_(pattern),
+      layout_(layout),
+      weights_(weights),
+      factor_spec_(factor),
+      solve_spec_(solve),
+      covariance_(prior, pattern.dimension),
+      small_layout_(make_layout(comm, pattern, {1, 1, 1})),
+      big_(comm, pattern, layout),
+      small_(comm, pattern, small_layout_),
+      theta_(comm, big_.lower(), big_.elimination()) {
+  big_.compute(comm, weights, covariance_, factor.nugget, poll);
+  big_statistics_ = big_.statistics(comm);
+  small_statistics_ = small_.statistics(comm);
+  forward_ = theta_.forward_statistics();
+  backward_ = theta_.backward_statistics();
+  const auto make = [&](Mat mat, linear::Vector& vector) {
+    check_petsc(MatCreateVecs(mat, vector.put(), nullptr), "MatCreateVecs");
+  };
+  make(big_.lower(), big_vector_);
+  for (linear::Vector* vector : {&alpha_, &data_, &residual_, &half_})
+    make(small_.lower(), *vector);
+  const std::size_t points = pattern.ids.size();
+  const auto reserve = [&](const std::vector<double>& kind, std::vector<double>& small) {
+    if (!kind.empty()) small.resize(points);
+  };
+  reserve(weights.value, small_weights_.value);
+  reserve(weights.laplacian, small_weights_.laplacian);
+  for (std::size_t a = 0; a < 3; ++a) reserve(weights.gradient[a], small_weights_.gradient[a]);
+  for (std::size_t a = 0; a < 6; ++a) reserve(weights.hessian[a], small_weights_.hessian[a]);
+  lift_.resize(static_cast<std::size_t>(layout.local()));
+  make_solver();
+}
+
+void SparseConditioner::make_solver() {
+  const auto local = static_cast<PetscInt>(small_layout_.own);
+  const auto total = static_cast<PetscInt>(small_layout_.total);
+  check_petsc(MatCreateShell(comm_.handle(), local, local, total, total, this, operator_.put()),
+              "MatCreateShell");
+  check_petsc(MatShellSetOperation(operator_.get(), MATOP_MULT,
+                                   reinterpret_cast<void (*)()>(&Callbacks::multiply)),
+              "MatShellSetOperation");
+  check_petsc(MatSetOption(operator_.get(), MAT_SPD, PETSC_TRUE), "MatSetOption");
+  check_petsc(KSPCreate(comm_.handle(), krylov_.put()), "KSPCreate");
+  KSP krylov = krylov_.get();
+  check_petsc(KSPSetOptionsPrefix(krylov, "gp_cg_"), "KSPSetOptionsPrefix");
+  check_petsc(KSPSetType(krylov, KSPCG), "KSPSetType");
+  check_petsc(KSPSetOperators(krylov, operator_.get(), operator_.get()), "KSPSetOperators");
+  check_petsc(KSPSetNormType(krylov, KSP_NORM_UNPRECONDITIONED), "KSPSetNormType");
+  check_petsc(KSPSetInitialGuessNonzero(krylov, PETSC_TRUE), "KSPSetInitialGuessNonzero");
+  check_petsc(KSPSetTolerances(krylov, solve_spec_.tolerance, 0, PETSC_DEFAULT, 500),
+              "KSPSetTolerances");
+  PC pc = nullptr;
+  check_petsc(KSPGetPC(krylov, &pc), "KSPGetPC");
+  check_petsc(PCSetType(pc, PCSHELL), "PCSetType");
+  check_petsc(PCShellSetContext(pc, this), "PCShellSetContext");
+  check_petsc(PCShellSetApply(pc, &Callbacks::precondition), "PCShellSetApply");
+  check_petsc(KSPMonitorSet(krylov, &Callbacks::monitor, this, nullptr), "KSPMonitorSet");
+  check_petsc(KSPSetFromOptions(krylov), "KSPSetFromOptions");
+}
+
+void SparseConditioner::lift(Vec small, Vec big) const {
+  const ReadArray from(small);
+  WriteArray to(big);
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    for (auto r = static_cast<std::size_t>(layout_.first[p]);
+         r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
+      to[r] = lift_[r] * from[p];
+    }
+  }
+}
+
+void SparseConditioner::restrict_to(Vec big, Vec small) const {
+  const ReadArray from(big);
+  WriteArray to(small);
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    double sum = 0;
+    for (auto r = static_cast<std::size_t>(layout_.first[p]);
+         r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
+      sum += lift_[r] * from[r];
+    }
+    to[p] = sum;
+  }
+}
+
+void SparseConditioner::apply_prior(Vec big) const {
+  theta_.solve_transposed(big, big);  // U^-1
+  theta_.solve(big, big);             // U^-T
+}
+
+void SparseConditioner::apply_operator(Vec x, Vec y) const {
+  lift(x, big_vector_.get());
+  apply_prior(big_vector_.get());
+  restrict_to(big_vector_.get(), y);
+  if (noise_) noise_->add(x, y);
+}
+
+void SparseConditioner::apply_preconditioner(Vec x, Vec y) const {
+  if (noise_) {
+    noise_->apply(small_.lower(), x, y, half_.get());
+    return;
+  }
+  check_petsc(MatMult(small_.lower(), x, half_.get()), "MatMult");
+  check_petsc(MatMultTranspose(small_.lower(), half_.get(), y), "MatMultTranspose");
+}
+
+void SparseConditioner::prepare(const Measurements& measurements,
+                                const std::function<void()>& poll) {
+  const std::size_t points = pattern_.ids.size();
+  const std::size_t width =
+      static_cast<std::size_t>(comm_.max(static_cast<std::int64_t>(width_of(layout_, points))));
+  std::vector<double> shared(points * width, 0.0);
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    const auto first = static_cast<std::size_t>(layout_.first[p]);
+    std::copy_n(&measurements.lift[first], layout_.rows_of(p), &shared[p * width]);
+  }
+  pattern_.halo.fill(comm_, shared, pattern_.own, static_cast<int>(width));
+  for (std::size_t p = 0; p < points; ++p) {
+    std::copy_n(&shared[p * width], layout_.rows_of(p),
+                &lift_[static_cast<std::size_t>(layout_.first[p])]);
+  }
+  combine(weights_.value, lift_, layout_, small_weights_.value);
+  combine(weights_.laplacian, lift_, layout_, small_weights_.laplacian);
+  for (std::size_t a = 0; a < 3; ++a)
+    combine(weights_.gradient[a], lift_, layout_, small_weights_.gradient[a]);
+  for (std::size_t a = 0; a < 6; ++a)
+    combine(weights_.hessian[a], lift_, layout_, small_weights_.hessian[a]);
+  small_.compute(comm_, small_weights_, covariance_, factor_spec_.nugget, poll);
+  const bool noisy = comm_.max(static_cast<std::int64_t>(!measurements.noise.empty())) > 0;
+  if (noisy) {
+    noise_ = std::make_unique<Noise>(comm_, measurements.noise);
+    noise_->factor(small_.lower());
+  }
+}
+
+std::int64_t SparseConditioner::solve(Vec y, const std::function<void()>& poll) {
+  poll_ = &poll;
+  apply_preconditioner(y, alpha_.get());
+  const int code = KSPSolve(krylov_.get(), y, alpha_.get());
+  if (auto failure = std::exchange(Callbacks::failure(), nullptr)) std::rethrow_exception(failure);
+  check_petsc(code, "KSPSolve");
+  KSPConvergedReason reason = KSP_CONVERGED_ITERATING;
+  PetscInt iterations = 0;
+  PetscReal residual = 0;
+  check_petsc(KSPGetConvergedReason(krylov_.get(), &reason), "KSPGetConvergedReason");
+  check_petsc(KSPGetIterationNumber(krylov_.get(), &iterations), "KSPGetIterationNumber");
+  check_petsc(KSPGetResidualNorm(krylov_.get(), &residual), "KSPGetResidualNorm");
+  if (reason < 0 || !std::isfinite(residual)) {
+    const bool slow = reason == KSP_DIVERGED_ITS;
+    throw parallel::Error(
+        slow ? parallel::ExitCode::not_converged : parallel::ExitCode::numerical,
+        fmt::format("conjugate gradients stopped after {} iterations with residual {:.3g} ({}); {}",
+                    iterations, residual, KSPConvergedReasons[reason],
+                    slow ? "raise factor.radius (the preconditioner is too weak) or solve.tolerance"
+                         : "the factors are too inaccurate: raise factor.radius or factor.nugget"));
+  }
+  return iterations;
+}
+
+SolveReport SparseConditioner::condition(const Measurements& measurements, std::span<double> state,
+                                         const std::function<void()>& poll) {
+  prepare(measurements, poll);
+  {
+    WriteArray data(data_.get());
+    for (std::size_t p = 0; p < measurements.value.size(); ++p) data[p] = measurements.value[p];
+  }
+  SolveReport report;
+  PetscReal size = 0;
+  check_petsc(VecNorm(data_.get(), NORM_2, &size), "VecNorm");
+  if (!std::isfinite(size)) {
+    throw parallel::Error(parallel::ExitCode::numerical,
+                          "the data of the linearised equation are not finite: Gauss-Newton "
+                          "diverged; try a better start, more points or a smoother source");
+  }
+  report.iterations = solve(data_.get(), poll);
+  apply_operator(alpha_.get(), residual_.get());  // leaves Theta S alpha in big_vector_
+  {
+    const ReadArray mean(big_vector_.get());
+    std::copy_n(mean.data(), state.size(), state.begin());
+  }
+  check_petsc(VecAYPX(residual_.get(), -1, data_.get()), "VecAYPX");
+  PetscReal rest = 0;
+  check_petsc(VecNorm(residual_.get(), NORM_2, &rest), "VecNorm");
+  report.residual = size > 0 ? rest / size : rest;
+  check_petsc(VecDot(data_.get(), alpha_.get(), &report.quadratic), "VecDot");
+  report.log_determinant = small_.log_determinant(comm_);
+  return report;
+}
+
+double SparseConditioner::nonzeros_per_row() const {
+  return static_cast<double>(big_statistics_.nonzeros) / static_cast<double>(big_statistics_.rows);
+}
+
+void SparseConditioner::record(output::Value& entry) const {
+  const auto describe = [](const FactorStatistics& factor) {
+    output::Value value;
+    value["rows"] = factor.rows;
+    value["nonzeros"] = factor.nonzeros;
+    value["supernodes"] = factor.supernodes;
+    value["largest_block"] = factor.largest_block;
+    value["flops"] = factor.flops;
+    value["imbalance"] = factor.imbalance;
+    return value;
+  };
+  entry["big"] = describe(big_statistics_);
+  entry["small"] = describe(small_statistics_);
+  const auto solves = [](const linear::TriangularStatistics& statistics) {
+    output::Value value;
+    value["stages"] = statistics.stages;
+    value["messages"] = statistics.messages;
+    value["bytes"] = statistics.bytes;
+    return value;
+  };
+  entry["forward_solve"] = solves(forward_);
+  entry["backward_solve"] = solves(backward_);
+}
+
+}  // namespace mensura::gp
