@@ -8,6 +8,8 @@ namespace mensura::parallel::tags {
 constexpr int first = 16384;
 constexpr int dense_exchange = first;
 constexpr int watchdog = first + 1;
+constexpr int triangular_forward = first + 2;
+constexpr int triangular_backward = first + 3;
 constexpr int sparse_exchange = first + 16;  ///< eight tags per channel
 
 }  // namespace mensura::parallel::tags
