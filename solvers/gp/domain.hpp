@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -36,7 +37,19 @@ struct Domain {
 };
 
 int dimension_of(const Domain& domain);
-/// Where the point lies. On the boundary: within 1e-12 of the domain's extent.
+/// Distance from the boundary, positive inside and negative outside.
+double boundary_depth(const Domain& domain, const double* point);
+/// The longest side of the bounding box.
+double extent_of(const Domain& domain);
+/// Length, area or volume, without the holes.
+double volume_of(const Domain& domain);
+/// Within this distance a point counts as on the boundary: 1e-12 of the domain's extent, or a few
+/// units in the last place of its coordinates where the domain lies far from the origin.
+double boundary_tolerance(const Domain& domain);
+/// The corners, counter-clockwise from the lower left one; the fourth is the re-entrant one.
+std::array<std::array<double, 2>, 6> corners_of(const LShape& shape);
+
+/// Where the point lies. On the boundary: within boundary_tolerance().
 enum class Place { inside, boundary, outside };
 Place place_of(const Domain& domain, const double* point);
 /// The smallest box around the domain, row-major (lower, upper).
