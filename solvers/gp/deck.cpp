@@ -198,7 +198,7 @@ void check_variables(const Node&, const Node& root, Diagnostics& diagnostics) {
 void check_datasets(const Node&, const Node& root, Diagnostics& diagnostics) {
   const bool from_file = root["points"]["layout"].text() == "file";
   for (const FieldNode& field : fields_of(root["equation"])) {
-    if (!field.node["file"].present()) continue;
+    if (!is_dataset(field.node)) continue;
     if (field.key == "exact") {
       const bool predicts = root["predict"].present() && root["predict"]["points"].present();
       if (!predicts) {
@@ -219,7 +219,7 @@ void check_number_of_gradients(const Node&, const Node& root, Diagnostics& diagn
   const Node gradient = root["equation"]["diffusion_gradient"];
   const int dimension = dimension_of(root);
   if (!gradient.present() || dimension == 0 || gradient.size() == dimension) return;
-  diagnostics.error(gradient, fmt::format("found {} derivatives in dimension {}; give one per axis",
+  diagnostics.error(gradient, fmt::format("found {} of them in dimension {}; give one per axis",
                                           gradient.size(), dimension));
 }
 

@@ -220,8 +220,8 @@ void check_manufactured(const Node& here, const Node&, Diagnostics& diagnostics)
   }
   for (const char* key : {"source", "boundary", "exact"}) {
     if (!here[key].present()) continue;
-    diagnostics.error(here[key], fmt::format("the manufactured solution gives the {} already; "
-                                             "remove `{}` or `manufactured`",
+    diagnostics.error(here[key], fmt::format("the manufactured solution gives `{}` already; remove "
+                                             "`{}` or `manufactured`",
                                              key, key));
   }
 }
@@ -234,7 +234,7 @@ void check_gradient(const Node& here, const Node&, Diagnostics& diagnostics) {
     diagnostics.error(gradient,
                       "found a gradient of the default diffusion 1; give `diffusion` too");
   }
-  if (!gradient.present() && diffusion["file"].present()) {
+  if (!gradient.present() && is_dataset(diffusion)) {
     diagnostics.error(diffusion,
                       "a dataset cannot be differentiated; give `diffusion_gradient`, one formula "
                       "or dataset per axis");
@@ -250,7 +250,7 @@ FieldSpec field_from(const Node& node) {
   if (!node.present()) return {};
   FieldSpec spec{.where = node.mark().text() + ": " + node.key_path()};
   spec.expression = formula_of(node);
-  if (node["file"].present()) {
+  if (is_dataset(node)) {
     spec.file = input::FileSource{node["file"].path(), node["dataset"].text(), {}};
   }
   return spec;
@@ -314,6 +314,11 @@ std::vector<FieldNode> fields_of(const Node& equation) {
 std::string formula_of(const Node& field) {
   const Node formula = field["expression"];
   return formula.present() ? formula.text() : std::string{};
+}
+
+bool is_dataset(const Node& field) {
+  const Node file = field["file"];
+  return file.present() && !file.path().empty();
 }
 
 bool wants_cole_hopf(const Node& equation) {

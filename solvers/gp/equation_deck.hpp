@@ -28,6 +28,9 @@ std::vector<FieldNode> fields_of(const input::Node& equation);
 /// Local. The formula of a field; empty for a dataset.
 std::string formula_of(const input::Node& field);
 
+/// Local. The field comes from a file. A check that asks ends where the file's key is wrong.
+bool is_dataset(const input::Node& field);
+
 /// Local. Whether `exact` is the word cole_hopf.
 bool wants_cole_hopf(const input::Node& equation);
 
