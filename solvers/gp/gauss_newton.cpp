@@ -102,13 +102,14 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   const PetscScalar* state = nullptr;
   check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
   parallel::ExactSum squares;
+  std::size_t interior = 0;
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     if (pattern_.kind(p) != PointKind::interior) continue;
     const auto first = static_cast<std::size_t>(layout_.first[p]);
     const auto rows = static_cast<std::size_t>(layout_.rows_of(p));
     const std::span<const double> here(state + first, rows);
     const std::span<double> weights(&measurements_.lift[first], rows);
-    const double value = equation_.linearise(p, here, weights);
+    const double value = equation_.linearise(interior++, here, weights);
     squares.add(value * value);
     double data = -value;
     for (std::size_t r = 0; r < rows; ++r) data += weights[r] * here[r];
@@ -146,10 +147,11 @@ double GaussNewton::merit(Vec x) const {
   check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
   std::vector<double> weights(static_cast<std::size_t>(equation_.state_rows()));
   parallel::ExactSum squares;
+  std::size_t interior = 0;
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     if (pattern_.kind(p) != PointKind::interior) continue;
     const double value =
-        equation_.linearise(p, {state + layout_.first[p], weights.size()}, weights);
+        equation_.linearise(interior++, {state + layout_.first[p], weights.size()}, weights);
     squares.add(value * value);
   }
   check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gp/dense_conditioner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "linear/dense.hpp"
+#include "output/memory.hpp"
+#include "parallel/by_index.hpp"
+#include "parallel/exchange.hpp"
+
+namespace mensura::gp {
+
+namespace {
+
+constexpr std::size_t rows_at_once = 256;
+
+std::size_t round_up(std::size_t n) {
+  return (n + 7) / 8 * 8;
+}
+
+// One combined functional per own point, as numbers side by side: all kinds in use.
+template <class Visit>
+void for_each_kind(const RowWeights& weights, const Visit& visit) {
+  visit(weights.value);
+  visit(weights.laplacian);
+  for (const auto& values : weights.gradient) visit(values);
+  for (const auto& values : weights.hessian) visit(values);
+}
+
+constexpr std::size_t kinds = 11;
+
+}  // namespace
+
+DenseConditioner::DenseConditioner(const parallel::Communicator& comm, const Pattern& pattern,
+                                   const RowLayout& layout, const RowWeights& weights,
+                                   const Kernel& prior, double nugget)
+    : comm_(comm),
+      pattern_(pattern),
+      layout_(layout),
+      weights_(weights),
+      covariance_(prior, pattern.dimension),
+      nugget_(nugget),
+      total_(pattern.counts[0] + pattern.counts[1] + pattern.counts[2]) {
+  if (total_ > most_rows) {
+    throw parallel::Error(
+        parallel::ExitCode::too_large,
+        fmt::format("factor.method: dense is a reference for at most {} points, and there are {}; "
+                    "use method: sparse",
+                    most_rows, total_));
+  }
+  output::check_memory(comm, total_ * total_ * 8, "the dense covariance matrix");
+  const auto d = static_cast<std::size_t>(pattern.dimension);
+  coordinates_ =
+      replicate(std::span(pattern.coordinates).first(static_cast<std::size_t>(pattern.own) * d),
+                pattern.dimension);
+}
+
+// Rows of own points, on every rank in the order of the global ids.
+std::vector<double> DenseConditioner::replicate(std::span<const double> own_rows, int width) const {
+  const std::vector<std::uint64_t> ids(pattern_.ids.begin(), pattern_.ids.begin() + pattern_.own);
+  const auto block = parallel::to_blocks(comm_, own_rows, width, ids, total_);
+  std::vector<double> send;
+  for (int rank = 0; rank < comm_.size(); ++rank)
+    send.insert(send.end(), block.begin(), block.end());
+  const std::vector<std::int64_t> counts(static_cast<std::size_t>(comm_.size()),
+                                         static_cast<std::int64_t>(block.size()));
+  return parallel::exchange<double>(comm_, send, counts).data;
+}
+
+SolveReport DenseConditioner::condition(const Measurements& measurements, std::span<double> state,
+                                        const std::function<void()>& poll) {
+  const auto own = static_cast<std::size_t>(pattern_.own);
+  const auto n = static_cast<std::size_t>(total_);
+  // Measured functionals, values and noise of all points.
+  constexpr std::size_t width = kinds + 2;
+  std::vector<double> mine(own * width, 0.0);
+  for (std::size_t p = 0; p < own; ++p) {
+    double* row = &mine[p * width];
+    std::size_t kind = 0;
+    for_each_kind(weights_, [&](const std::vector<double>& values) {
+      for (auto r = static_cast<std::size_t>(layout_.first[p]);
+           !values.empty() && r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
+        row[kind] += measurements.lift[r] * values[r];
+      }
+      ++kind;
+    });
+    row[kinds] = measurements.value[p];
+    row[kinds + 1] = measurements.noise.empty() ? 0 : measurements.noise[p];
+  }
+  const auto all = replicate(mine, static_cast<int>(width));
+  measured_.clear();
+  measured_.dimension = pattern_.dimension;
+  std::size_t kind = 0;
+  const auto fill = [&](const std::vector<double>& values, std::vector<double>& to) {
+    if (comm_.max(static_cast<std::int64_t>(!values.empty())) > 0) {
+      for (std::size_t i = 0; i < n; ++i) to.push_back(all[i * width + kind]);
+    }
+    ++kind;
+  };
+  fill(weights_.value, measured_.value);
+  fill(weights_.laplacian, measured_.laplacian);
+  for (std::size_t a = 0; a < 3; ++a) fill(weights_.gradient[a], measured_.gradient[a]);
+  for (std::size_t a = 0; a < 6; ++a) fill(weights_.hessian[a], measured_.hessian[a]);
+  const auto d = static_cast<std::size_t>(pattern_.dimension);
+  for (std::size_t i = 0; i < n; ++i) {
+    measured_.point.push_back(static_cast<std::int32_t>(i));
+    for (std::size_t a = 0; a < d; ++a) measured_.coordinate[a].push_back(coordinates_[i * d + a]);
+  }
+
+  const std::size_t stride = round_up(n);
+  std::vector<double> matrix(n * stride);
+  covariance_.symmetric(measured_, matrix.data(), stride);
+  for (std::size_t i = 0; i < n; ++i) {
+    matrix[i * stride + i] *= 1 + nugget_;
+    matrix[i * stride + i] += all[i * width + kinds + 1];
+  }
+  poll();
+  const std::size_t good = linear::cholesky(n, matrix.data(), stride);
+  parallel::agree(comm_, [&] {
+    if (good < n) {
+      throw parallel::Error(
+          parallel::ExitCode::numerical,
+          fmt::format("the dense covariance matrix of {} measurements is not positive definite in "
+                      "double precision (row {}): raise factor.nugget (now {:g}), or take a "
+                      "rougher kernel or a shorter prior.length",
+                      n, good, nugget_));
+    }
+  });
+  poll();
+  alpha_.resize(n);
+  SolveReport report;
+  double size = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    alpha_[i] = all[i * width + kinds];
+    size += alpha_[i] * alpha_[i];
+    report.log_determinant += 2 * std::log(matrix[i * stride + i]);
+  }
+  linear::solve_lower(n, matrix.data(), stride, 1, alpha_.data(), n);
+  linear::solve_lower_transposed(n, matrix.data(), stride, 1, alpha_.data(), n);
+  matrix = {};
+
+  // The state of the own rows, and the residual, by exact sums.
+  const auto fitted = sums(measured_);
+  double rest = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double y = all[i * width + kinds];
+    const double gap = y - fitted[i] - all[i * width + kinds + 1] * alpha_[i];
+    rest += gap * gap;
+    report.quadratic += y * alpha_[i];
+  }
+  report.residual = size > 0 ? std::sqrt(rest / size) : std::sqrt(rest);
+  RowGatherer gatherer(pattern_, layout_, weights_);
+  std::vector<std::int32_t> points;
+  std::size_t done = 0;
+  for (std::size_t p = 0; p < own; ++p) {
+    points.push_back(static_cast<std::int32_t>(p));
+    if (points.size() < rows_at_once && p + 1 < own) continue;
+    const auto values = sums(gatherer.gather(points));
+    std::copy(values.begin(), values.end(), state.begin() + static_cast<std::ptrdiff_t>(done));
+    done += values.size();
+    points.clear();
+  }
+  return report;
+}
+
+// k(rows, measurements) alpha.
+std::vector<double> DenseConditioner::sums(const Rows& rows) {
+  const std::size_t n = alpha_.size(), stride = round_up(n);
+  std::vector<double> result(rows.rows()), block(rows_at_once * stride);
+  Rows piece;
+  piece.dimension = rows.dimension;
+  for (std::size_t begin = 0; begin < rows.rows(); begin += rows_at_once) {
+    const std::size_t end = std::min(rows.rows(), begin + rows_at_once);
+    piece.clear();
+    const auto copy = [&](const std::vector<double>& from, std::vector<double>& to) {
+      if (!from.empty()) {
+        to.assign(from.begin() + static_cast<std::ptrdiff_t>(begin),
+                  from.begin() + static_cast<std::ptrdiff_t>(end));
+      }
+    };
+    copy(rows.value, piece.value);
+    copy(rows.laplacian, piece.laplacian);
+    for (std::size_t a = 0; a < 3; ++a) copy(rows.gradient[a], piece.gradient[a]);
+    for (std::size_t a = 0; a < 6; ++a) copy(rows.hessian[a], piece.hessian[a]);
+    for (std::size_t r = begin; r < end; ++r) {
+      piece.point.push_back(static_cast<std::int32_t>(r - begin));
+      for (std::size_t a = 0; a < static_cast<std::size_t>(rows.dimension); ++a) {
+        piece.coordinate[a].push_back(rows.coordinate[a][static_cast<std::size_t>(rows.point[r])]);
+      }
+    }
+    covariance_.cross(piece, measured_, block.data(), stride);
+    for (std::size_t r = begin; r < end; ++r) {
+      double sum = 0;
+      for (std::size_t j = 0; j < n; ++j) sum += block[(r - begin) * stride + j] * alpha_[j];
+      result[r] = sum;
+    }
+  }
+  return result;
+}
+
+std::vector<double> DenseConditioner::mean_at(std::span<const double> coordinates) {
+  const auto d = static_cast<std::size_t>(pattern_.dimension);
+  Rows rows;
+  rows.dimension = pattern_.dimension;
+  for (std::size_t i = 0; i < coordinates.size() / d; ++i) {
+    for (std::size_t a = 0; a < d; ++a) rows.coordinate[a].push_back(coordinates[i * d + a]);
+    rows.point.push_back(static_cast<std::int32_t>(i));
+    rows.value.push_back(1);
+  }
+  return sums(rows);
+}
+
+void DenseConditioner::record(output::Value& entry) const {
+  entry["method"] = "dense";
+  entry["rows"] = total_;
+}
+
+}  // namespace mensura::gp
