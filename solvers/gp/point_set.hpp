@@ -17,9 +17,10 @@ enum class PointKind : std::uint8_t {
 /// This rank's part of all points. Global id = row in the kind's list + ids of the kinds before.
 struct PointSet {
   int dimension = 0;
-  std::array<std::int64_t, 3> counts{};  ///< global number of points of each kind
-  std::vector<double> coordinates;       ///< row-major, ids.size() x dimension
-  std::vector<std::uint64_t> ids;        ///< any order, any distribution
+  std::array<std::int64_t, 3> counts{};     ///< global number of points of each kind
+  std::vector<double> coordinates;          ///< row-major, ids.size() x dimension
+  std::vector<std::uint64_t> ids;           ///< any order, any distribution
+  std::vector<std::int64_t> data_counts{};  ///< global number of points of each data entry
 
   std::int64_t total() const noexcept { return counts[0] + counts[1] + counts[2]; }
   PointKind kind(std::uint64_t id) const noexcept {
