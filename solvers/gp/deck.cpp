@@ -62,9 +62,6 @@ Table factor_table() {
 }
 
 Table predict_table() {
-  const Table points{.name = "points",
-                     .help = "Points at which u is wanted",
-                     .options = input::file_source().options};
   return {.name = "predict",
           .help = "Where the mean of u is wanted; without either, at the collocation points",
           .variants = {{.of = {{.name = "grid",
@@ -80,7 +77,7 @@ Table predict_table() {
                                 .options = {{.key = "points",
                                              .kind = Kind::table,
                                              .help = "points (n, d) from an HDF5 file",
-                                             .table = points}}}},
+                                             .table = input::TableRef(point_file_table)}}}},
                         .required = false}}};
 }
 

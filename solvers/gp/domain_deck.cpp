@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "input/common.hpp"
 #include "parallel/error.hpp"
@@ -38,8 +39,10 @@ Option positive(const char* key, const char* help, const char* example) {
 }
 
 Variant shape(const char* name, const char* help, std::vector<Option> keys) {
+  std::string sentence = help;
+  sentence[0] = static_cast<char>(std::toupper(sentence[0]));
   const Table table{.name = name,
-                    .help = help,
+                    .help = sentence,
                     .options = std::move(keys),
                     .hints = {{"center", "the key is centre"}}};
   return {.name = name,
@@ -109,10 +112,6 @@ void check_ends(const Node& points, int dimension, Diagnostics& diagnostics) {
                                 boundary.integer()));
 }
 
-Table file_table(const char* name, const char* help) {
-  return {.name = name, .help = help, .options = input::file_source().options};
-}
-
 Variant grid_layout() {
   return {.name = "grid",
           .help = "a regular grid inside the domain, and its spacing along the boundary",
@@ -153,14 +152,14 @@ Variant file_layout() {
           .help = "points from HDF5 datasets (n, d)",
           .options = {{.key = "interior",
                        .kind = Kind::table,
-                       .help = "points inside",
+                       .help = "points inside, which carry the equation",
                        .required = true,
-                       .table = file_table("interior", "Points that carry the equation")},
+                       .table = input::TableRef(point_file_table)},
                       {.key = "boundary",
                        .kind = Kind::table,
-                       .help = "points on the boundary",
+                       .help = "points on the boundary, which carry its values",
                        .required = true,
-                       .table = file_table("boundary", "Points that carry the boundary values")}}};
+                       .table = input::TableRef(point_file_table)}}};
 }
 
 }  // namespace
@@ -196,6 +195,13 @@ const Table& domain_table() {
                   {"shell", "write annulus with a centre of three numbers"}};
     return made;
   }();
+  return table;
+}
+
+const Table& point_file_table() {
+  static const Table table{.name = "points in a file",
+                           .help = "Points (n, d) in an HDF5 file",
+                           .options = input::file_source().options};
   return table;
 }
 

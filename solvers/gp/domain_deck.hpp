@@ -19,6 +19,9 @@ Domain domain_from(const input::Node& domain);
 /// The section `points`.
 const input::Table& points_table();
 
+/// {file, dataset, rows}: points in an HDF5 file.
+const input::Table& point_file_table();
+
 /// Local. `run_seed` holds where the section has no seed of its own.
 LayoutSpec layout_from(const input::Node& points, std::uint64_t run_seed);
 

@@ -26,6 +26,8 @@ namespace {
 // All equations act on u by second derivatives at most.
 constexpr int derivatives_needed = 2;
 
+constexpr const char* default_family = "matern_7_2";
+
 std::vector<Variant> families() {
   std::vector<Variant> result;
   for (const std::string& name : family_names()) {
@@ -51,7 +53,10 @@ Table factor_table() {
                        .help = "axes that it depends on, from zero; without it, all",
                        .length = "[1, 3]",
                        .example = "[0]"}},
-          .variants = {{.key = "kernel", .help = "its family", .of = families()}}};
+          .variants = {{.key = "kernel",
+                        .default_value = default_family,
+                        .help = "its family",
+                        .of = families()}}};
 }
 
 const Table& shared_factor_table() {
@@ -81,7 +86,10 @@ Table term_table() {
                        .default_value = "1",
                        .range = "> 0",
                        .help = "its variance"}},
-          .variants = {{.key = "kernel", .help = "its kernel", .of = std::move(kernels)}}};
+          .variants = {{.key = "kernel",
+                        .default_value = default_family,
+                        .help = "its kernel",
+                        .of = std::move(kernels)}}};
 }
 
 Variant sum() {
@@ -173,7 +181,7 @@ const Table& prior_table() {
     kernels.push_back(sum());
     kernels.push_back(product());
     made.variants = {{.key = "kernel",
-                      .default_value = "matern_7_2",
+                      .default_value = default_family,
                       .help = "the kernel; matern_3_2 is too rough for the equations of this "
                               "version",
                       .of = std::move(kernels)}};

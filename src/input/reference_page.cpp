@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 
@@ -47,11 +48,27 @@ class Chapter {
   const std::string& text() const { return text_; }
 
  private:
-  // The path under which the table is described; a table met again is described once.
-  const std::string& visit(const Table& table, const std::string& path) {
-    const auto [at, fresh] = places_.emplace(&table, path);
-    if (fresh) met_.emplace_back(&table, path);
+  // The path under which the table is described; a table met again is described once. Where
+  // another table has the path, the case tells them apart.
+  const std::string& visit(const Table& table, const std::string& path,
+                           const std::string& condition) {
+    const bool taken = std::any_of(places_.begin(), places_.end(),
+                                   [&](const auto& place) { return place.second == path; });
+    const auto [at, fresh] =
+        places_.emplace(&table, taken ? fmt::format("{} ({})", path, condition) : path);
+    if (fresh) met_.emplace_back(&table, at->second);
     return at->second;
+  }
+
+  // Cases without words of their own and with the same keys share one table.
+  static bool alike(const Variant& a, const Variant& b) {
+    return a.help.empty() && b.help.empty() && !a.options.empty() &&
+           std::equal(a.options.begin(), a.options.end(), b.options.begin(), b.options.end(),
+                      [](const Option& p, const Option& q) {
+                        return p.key == q.key && p.kind == q.kind && p.help == q.help &&
+                               p.range == q.range && p.default_value == q.default_value &&
+                               p.required == q.required && !p.table && !q.table;
+                      });
   }
 
   void section(const Table& table, const std::string& path) {
@@ -85,19 +102,26 @@ class Chapter {
       text_ += fmt::format("\n{} of the following cases, by the key that is present.\n",
                            variants.required ? "Exactly one" : "At most one");
     }
-    for (const Variant& variant : variants.of) {
+    const auto words = [&](const Variant& variant) {
+      return variants.key.empty() ? variant.name : variants.key + ": " + variant.name;
+    };
+    for (std::size_t i = 0; i < variants.of.size(); ++i) {
+      const Variant& variant = variants.of[i];
       if (variant.options.empty() && variant.help.empty()) continue;
-      const std::string condition =
-          variants.key.empty() ? code(variant.name) : code(variants.key + ": " + variant.name);
+      std::string condition = code(words(variant));
+      while (i + 1 < variants.of.size() && alike(variant, variants.of[i + 1])) {
+        condition += ", " + code(words(variants.of[++i]));
+      }
       text_ +=
           fmt::format("\nWith {}{}{}\n", condition, variant.help.empty() ? "" : ": ", variant.help);
       if (variant.options.empty()) continue;
       text_ += std::string("\n") + head;
-      for (const Option& option : variant.options) text_ += row(option, path);
+      for (const Option& option : variant.options) text_ += row(option, path, words(variant));
     }
   }
 
-  std::string row(const Option& option, const std::string& path) {
+  std::string row(const Option& option, const std::string& path,
+                  const std::string& condition = "another case") {
     std::string type = cell(type_name(option));
     if (!option.length.empty()) type += fmt::format(", {}", entry_words(option.length));
     std::string meaning = cell(option.help);
@@ -106,7 +130,7 @@ class Chapter {
       if (option.kind == Kind::named_tables) inner += ".NAME";
       if (option.kind == Kind::tables) inner += ".0";
       meaning += fmt::format("{}keys: see {}", meaning.empty() ? "" : "; ",
-                             code(visit(*option.table, inner)));
+                             code(visit(*option.table, inner, condition)));
     }
     const bool section = option.default_value == "{}";
     const std::string value =

@@ -88,9 +88,17 @@ class Template {
   void cases(const Variants& variants, int indent, bool disabled, std::set<std::string>& shown,
              Lines& lines) {
     const bool by_presence = variants.key.empty();
-    for (const Variant& variant : variants.of) {
-      const bool active =
-          variant.name == first_case(variants) && (!by_presence || variants.required);
+    const auto is_active = [&](const Variant& variant) {
+      return variant.name == first_case(variants) && (!by_presence || variants.required);
+    };
+    // The active case first: it shows the keys that other cases have too.
+    std::vector<const Variant*> order;
+    for (const Variant& variant : variants.of) order.push_back(&variant);
+    std::stable_partition(order.begin(), order.end(),
+                          [&](const Variant* variant) { return is_active(*variant); });
+    for (const Variant* entry : order) {
+      const Variant& variant = *entry;
+      const bool active = is_active(variant);
       Lines keys;
       for (const Option& option : variant.options) {
         if (!shown.insert(option.key).second) continue;

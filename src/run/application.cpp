@@ -84,9 +84,6 @@ ExitCode perform(const Driver& driver, const CommandLine& line, const Surroundin
     case Action::print_defaults:
       print(comm, input::print_defaults(driver.schema));
       return ExitCode::success;
-    case Action::print_reference:
-      print(comm, input::reference_page({driver.schema}));
-      return ExitCode::success;
     case Action::dry_run:
       dry_run(driver, checked_deck(driver, line, comm), comm);
       return ExitCode::success;

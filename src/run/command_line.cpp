@@ -22,7 +22,7 @@ using parallel::ExitCode;
 /// What CLI11 fills in.
 struct Raw {
   CommandLine line;
-  bool dry_run = false, print_defaults = false, print_reference = false;
+  bool dry_run = false, print_defaults = false;
   bool help = false, version = false;
   std::optional<std::string> output, wall;
 };
@@ -37,7 +37,6 @@ std::unique_ptr<CLI::App> make_app(Raw& raw, const std::string& program) {
   app->add_flag("--print-defaults", raw.print_defaults, "print a deck with all keys and defaults");
   app->add_flag("--help,-h", raw.help, "print this text");
   app->add_flag("--version", raw.version, "print versions and stop");
-  app->add_flag("--print-reference", raw.print_reference)->group("");
   app->add_option("--set", raw.line.overrides, "override a key of the deck; may be repeated")
       ->type_name("KEY.PATH=VALUE")
       ->expected(1)
@@ -110,7 +109,6 @@ CommandLine::Action action_of(const Raw& raw) {
   if (raw.help) return Action::help;
   if (raw.version) return Action::version;
   if (raw.print_defaults) return Action::print_defaults;
-  if (raw.print_reference) return Action::print_reference;
   return raw.dry_run ? Action::dry_run : Action::run;
 }
 

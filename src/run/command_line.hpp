@@ -8,7 +8,7 @@ namespace mensura::run {
 
 /// What the user asked for (design: "Command line and exit codes"; README).
 struct CommandLine {
-  enum class Action { run, dry_run, print_defaults, print_reference, help, version };
+  enum class Action { run, dry_run, print_defaults, help, version };
   Action action = Action::run;
   std::string deck;
   std::vector<std::string> overrides;  ///< of --set, and --output and --wall as their keys

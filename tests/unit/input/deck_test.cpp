@@ -80,6 +80,36 @@ TEST(Deck, Sections) {
   EXPECT_FALSE(quantities[2]["order"].present());
 }
 
+TEST(Deck, IntegerOrList) {
+  Schema schema{.driver = "test"};
+  schema.root.options = {{.key = "grid",
+                          .kind = Kind::integer_or_list,
+                          .default_value = "11",
+                          .range = ">= 2",
+                          .length = "[1, 3]"}};
+  check_schema(schema);
+  using Integers = std::vector<std::int64_t>;
+  const auto read = [&](const std::string& text) { return parse_deck("d", text, schema); };
+  EXPECT_EQ(read("")["grid"].integers(), Integers{11});
+  EXPECT_EQ(read("grid: 1e3")["grid"].integers(), Integers{1000});
+  EXPECT_EQ(read("grid: [3, 4]")["grid"].integers(), (Integers{3, 4}));
+  EXPECT_EQ(read("grid: 9007199254740993").resolved_yaml(), "grid: 9007199254740993\n");
+  EXPECT_EQ(read("grid: [3, 4]").resolved_yaml(), "grid: [3, 4]\n");
+  const auto refusal = [&](const std::string& text) -> std::string {
+    try {
+      read(text);
+    } catch (const parallel::Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_NE(refusal("grid: 2.5").find("found '2.5'; expected an integer >= 2"), std::string::npos);
+  EXPECT_NE(refusal("grid: [3, 1]").find("grid.1: found '1'"), std::string::npos);
+  EXPECT_NE(refusal("grid: [2, 2, 2, 2]").find("found 4 entries"), std::string::npos);
+  EXPECT_NE(refusal("grid: [[2]]").find("found a list of lists; expected an integer or list"),
+            std::string::npos);
+}
+
 TEST(Deck, MarksAndPaths) {
   const Deck deck = sample({"run.seed=5"});
   const Node order = deck["quantities"].items()[1]["order"];

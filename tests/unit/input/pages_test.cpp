@@ -47,7 +47,7 @@ TEST(Pages, Reference) {
   EXPECT_THAT(page, HasSubstr("## mensura-sample\n"));
   EXPECT_THAT(page, HasSubstr("| `length` | real number |  | m | `> 0` | length scale |\n"));
   EXPECT_THAT(page, HasSubstr("### `quantities.0`\n"));
-  EXPECT_THAT(page, HasSubstr("With `name: renyi`\n"));
+  EXPECT_THAT(page, HasSubstr("With `name: renyi`, `name: tsallis`\n"));
   EXPECT_THAT(page, HasSubstr("| `neighbours` | integer | `100` |  | `[1, 4096]` |"));
   EXPECT_THAT(page, HasSubstr("| `-sample_newton_` | Newton's linear solves |\n"));
   // A table that contains itself is described once and then referred to.
@@ -65,6 +65,46 @@ void expect_contradiction(Table table, const std::string& text) {
     EXPECT_EQ(error.code(), parallel::ExitCode::internal);
     EXPECT_THAT(error.what(), HasSubstr(text));
   }
+}
+
+// A section with a shorthand, two cases with a key of the same name, and two tables at one path.
+Schema field_schema() {
+  const auto field = [](std::vector<std::string> variables) {
+    return Table{.name = "field",
+                 .variants = {{.of = {{.name = "expression",
+                                       .options = {{.key = "expression",
+                                                    .kind = Kind::expression,
+                                                    .variables = std::move(variables)}}},
+                                      {.name = "file", .options = {{.key = "file"}}}}}},
+                 .shorthand = "expression"};
+  };
+  const auto source = [&](std::vector<std::string> variables, const char* value) {
+    return Option{.key = "source",
+                  .kind = Kind::table,
+                  .default_value = value,
+                  .table = field(std::move(variables))};
+  };
+  Schema schema{.driver = "fields"};
+  schema.root.variants = {{.key = "name",
+                           .default_value = "steady",
+                           .of = {{.name = "wave", .options = {source({"x", "t"}, "t")}},
+                                  {.name = "steady", .options = {source({"x"}, "x")}}}}};
+  return schema;
+}
+
+TEST(Pages, SectionsWithShorthand) {
+  const Schema schema = field_schema();
+  check_schema(schema);
+  const std::string page = print_defaults(schema);
+  EXPECT_THAT(page, HasSubstr("\nsource: x "));  // of the default case, although it comes second
+  EXPECT_THAT(page, HasSubstr("section or its expression"));
+  const Deck deck = parse_deck("deck.yaml", page, schema);
+  EXPECT_EQ(deck["source"]["expression"].text(), "x");
+  EXPECT_FALSE(deck["source"]["file"].present());
+  const std::string reference = reference_page({schema});
+  EXPECT_THAT(reference, HasSubstr("### `source`\n"));
+  EXPECT_THAT(reference, HasSubstr("### `source (name: steady)`\n"));
+  EXPECT_THAT(reference, HasSubstr("see `source (name: steady)` |"));
 }
 
 TEST(Schema, Sample) {

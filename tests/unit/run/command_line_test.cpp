@@ -57,7 +57,6 @@ TEST(CommandLine, Actions) {
   EXPECT_EQ(parse({"-h"}).action, Action::help);
   EXPECT_EQ(parse({"--version"}).action, Action::version);
   EXPECT_EQ(parse({"--print-defaults"}).action, Action::print_defaults);
-  EXPECT_EQ(parse({"--print-reference"}).action, Action::print_reference);
   EXPECT_EQ(parse({"--dry-run", "deck.yaml"}).action, Action::dry_run);
 }
 
@@ -81,7 +80,6 @@ TEST(CommandLine, HelpNamesEveryPublicOption) {
                              "--restart", "--output", "--wall", "--progress"}) {
     EXPECT_NE(help.find(option), std::string::npos) << option;
   }
-  EXPECT_EQ(help.find("--print-reference"), std::string::npos);
 }
 
 }  // namespace

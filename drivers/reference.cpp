@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// mensura-reference: prints inputs/REFERENCE.md from the option tables of all drivers.
+#include <iostream>
+
+#include "divergence/deck.hpp"
+#include "gp/deck.hpp"
+
+int main() {
+  using namespace mensura;
+  std::cout << input::reference_page({divergence::schema(), gp::schema()}) << std::flush;
+  return std::cout.good() ? 0 : 1;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every deck in tests/invalid/gp must be refused with exactly the text it expects, and every deck
+// that users copy must be accepted.
+#include "support/invalid_decks.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "gp/deck.hpp"
+
+namespace mensura::gp {
+namespace {
+
+TEST(InvalidDecks, AreRefusedWithTheirMessages) {
+  input::check_schema(schema());
+  EXPECT_GE(test::check_invalid_decks(INVALID_DECKS, schema()), 100);
+}
+
+TEST(DecksToCopy, AreValidAndSoAreTheirResolvedForms) {
+  int number = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(DECKS)) {
+    if (entry.path().extension() != ".yaml") continue;
+    SCOPED_TRACE(entry.path().filename().string());
+    ++number;
+    std::ifstream stream(entry.path(), std::ios::binary);
+    std::stringstream bytes;
+    bytes << stream.rdbuf();
+    const auto deck = input::parse_deck("deck.yaml", bytes.str(), schema());
+    EXPECT_NO_THROW(problem_from(deck));
+    const auto again = input::parse_deck("deck.yaml", deck.resolved_yaml(), schema());
+    EXPECT_EQ(again.resolved_yaml(), deck.resolved_yaml());
+  }
+  EXPECT_GE(number, 12);
+}
+
+}  // namespace
+}  // namespace mensura::gp
