@@ -90,7 +90,7 @@ TEST(Deck, IntegerOrList) {
   check_schema(schema);
   using Integers = std::vector<std::int64_t>;
   const auto read = [&](const std::string& text) { return parse_deck("d", text, schema); };
-  EXPECT_EQ(read("")["grid"].integers(), Integers{11});
+  EXPECT_EQ(read("{}")["grid"].integers(), Integers{11});
   EXPECT_EQ(read("grid: 1e3")["grid"].integers(), Integers{1000});
   EXPECT_EQ(read("grid: [3, 4]")["grid"].integers(), (Integers{3, 4}));
   EXPECT_EQ(read("grid: 9007199254740993").resolved_yaml(), "grid: 9007199254740993\n");
