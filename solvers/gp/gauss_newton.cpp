@@ -98,6 +98,20 @@ void GaussNewton::start(std::span<const double> state, std::vector<double> value
   last_ = NewtonStep{};
 }
 
+void GaussNewton::resume(std::span<const double> mean, const NewtonStep& last) {
+  std::copy(mean.begin(), mean.end(), mean_.begin());
+  PetscScalar* defect = nullptr;
+  const PetscScalar* state = nullptr;
+  check_petsc(VecGetArrayRead(state_.get(), &state), "VecGetArrayRead");
+  check_petsc(VecGetArray(initial_defect_.get(), &defect), "VecGetArray");
+  for (std::size_t r = 0; r < mean_.size(); ++r) defect[r] = state[r] - mean_[r];
+  check_petsc(VecRestoreArray(initial_defect_.get(), &defect), "VecRestoreArray");
+  check_petsc(VecRestoreArrayRead(state_.get(), &state), "VecRestoreArrayRead");
+  last_ = last;
+  evaluated_ = true;
+  converged_ = last_.relative_step <= solve_.newton || equation_.linear();
+}
+
 void GaussNewton::evaluate(Vec x, Vec f) {
   const PetscScalar* state = nullptr;
   check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");

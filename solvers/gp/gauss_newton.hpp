@@ -42,6 +42,10 @@ class GaussNewton {
   /// and data points (own points; entries of interior points are ignored).
   void start(std::span<const double> state, std::vector<double> values, std::vector<double> noise);
 
+  /// Collective. Takes up a search that another run began: after start() at the state of the last
+  /// evaluation, `mean` is what it gave.
+  void resume(std::span<const double> mean, const NewtonStep& last);
+
   /// Collective. The first call evaluates G at the start, every further one takes a damped step and
   /// evaluates G there: one linear solve each.
   NewtonStep step(const std::function<void()>& poll);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "gp/problem.hpp"
+#include "gp/system.hpp"
+#include "output/field_writer.hpp"
+#include "output/hdf5.hpp"
+#include "parallel/communicator.hpp"
+
+namespace mensura::gp {
+
+/// The mean where the deck wants it: this rank's block of the points, in their order.
+struct Answer {
+  std::int64_t total = 0;
+  std::int64_t first = 0;
+  int dimension = 0;
+  std::vector<double> points;                 ///< row-major
+  std::vector<double> mean;                   ///< NaN outside the domain
+  std::vector<double> exact;                  ///< empty where none is known
+  std::optional<output::RegularGrid> grid{};  ///< of a predict grid
+  bool error_known = false;                   ///< the deck has an exact solution
+  double error_l2 = 0, error_linf = 0;        ///< over the points inside
+};
+
+/// Collective. Evaluates the posterior mean of u from the state (own rows) at the prediction
+/// points: the deck's grid (x fastest, then y, z; over the bounding box), its file, or the
+/// collocation points in the order of their ids. `time`: for the exact solution. Throws
+/// Error{input_data} on all ranks for points of a file outside the domain.
+Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
+              std::span<const double> state, double time, const std::function<void()>& poll);
+
+/// Collective. /predict of the results file.
+void write_answer(output::File& file, const Answer& answer);
+
+/// Collective. fields/mean.h5 with its XDMF.
+void write_fields(const parallel::Communicator& comm, const std::string& folder,
+                  const output::Provenance& provenance, const Answer& answer);
+
+}  // namespace mensura::gp

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gp/job.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "gp/gauss_newton.hpp"
+#include "output/checkpoint.hpp"
+#include "output/record.hpp"
+#include "parallel/by_index.hpp"
+#include "run/timers.hpp"
+
+namespace mensura::gp {
+
+namespace {
+
+constexpr const char* state_name = "job/state";
+constexpr const char* mean_name = "job/mean";
+constexpr const char* history_name = "job/history";
+constexpr const char* counts_name = "job/counts";
+
+}  // namespace
+
+struct GpJob::HistoryEntry {
+  double time = 0, relative_step = 0, damping = 0, equation_residual = 0;
+  double iterations = 0, residual = 0, quadratic = 0, log_determinant = 0;
+  static constexpr std::size_t width = 8;
+};
+
+// What a checkpoint held, until the set-up is there to take it.
+struct GpJob::Restored {
+  std::vector<double> state, mean;  // blocks of points x state rows
+  std::uint64_t fingerprint = 0;
+};
+
+GpJob::GpJob(Problem problem, const parallel::Communicator& comm)
+    : problem_(std::move(problem)), comm_(comm), system_(problem_, comm) {}
+
+GpJob::~GpJob() = default;
+
+std::int64_t GpJob::time_steps() const {
+  if (!problem_.time) return 0;
+  return std::max<std::int64_t>(
+      1,
+      static_cast<std::int64_t>(std::ceil(problem_.time->final_time / problem_.time->step - 1e-9)));
+}
+
+// Steps of equal length up to the final time.
+double GpJob::time_after(std::int64_t step) const {
+  if (!problem_.time) return 0;
+  return problem_.time->final_time * static_cast<double>(step) / static_cast<double>(time_steps());
+}
+
+void GpJob::advance(run::Context& context) {
+  if (!system_.ready()) return set_up(context);
+  if (!solved_) {
+    const auto phase = context.timers.phase("solve");
+    return problem_.time ? time_step(context) : newton_step(context);
+  }
+  const auto phase = context.timers.phase("mean");
+  answer_ = answer(comm_, problem_, system_, mean_, time_after(time_steps()), context.poll);
+  if (answer_->error_known) {
+    context.log(
+        fmt::format("error against the exact solution: root mean square {:.3g}, maximum {:.3g}",
+                    answer_->error_l2, answer_->error_linf));
+  }
+}
+
+void GpJob::set_up(run::Context& context) {
+  system_.advance(context);
+  if (system_.ready()) begin();
+}
+
+void GpJob::begin() {
+  newton_ =
+      std::make_unique<GaussNewton>(comm_, system_.pattern(), system_.layout(), system_.equation(),
+                                    system_.conditioner(), problem_.solve);
+  const RowLayout& layout = system_.layout();
+  mean_.assign(static_cast<std::size_t>(layout.own), 0.0);
+  std::vector<double> start(mean_);
+  if (restored_) {
+    if (restored_->fingerprint != system_.fingerprint()) {
+      throw parallel::Error(
+          parallel::ExitCode::usage,
+          "the points or data differ from those of the checkpoint: an input file "
+          "changed since the run began; restore it, or start a new run in another "
+          "folder");
+    }
+    start = from_state_blocks(restored_->state);
+    mean_ = from_state_blocks(restored_->mean);
+  } else {
+    const Pattern& pattern = system_.pattern();
+    std::size_t interior = 0;
+    for (std::size_t p = 0; p < static_cast<std::size_t>(pattern.own); ++p) {
+      if (pattern.kind(p) != PointKind::interior) continue;
+      const auto first = static_cast<std::size_t>(layout.first[p]);
+      const auto rows = static_cast<std::size_t>(layout.rows_of(p));
+      system_.equation().initial_state(interior++, std::span(start).subspan(first, rows));
+    }
+    if (problem_.time) mean_ = start;
+  }
+  std::vector<double> values, noise;
+  system_.measured(0, values, noise);
+  newton_->start(start, values, noise);
+  if (restored_ && !problem_.time && !history_.empty()) {
+    const HistoryEntry& last = history_.back();
+    NewtonStep step;
+    step.relative_step = last.relative_step;
+    step.damping = last.damping;
+    step.equation_residual = last.equation_residual;
+    newton_->resume(mean_, step);
+    if (problem_.factor.method == FactorMethod::dense) {  // its kernel sums need the weights again
+      newton_->start(start, values, noise);
+      newton_->step([] {});
+      newton_->mean(mean_);
+    }
+  }
+  restored_.reset();
+}
+
+void GpJob::note(const NewtonStep& step, double time, run::Context& context) {
+  history_.push_back({time, step.relative_step, step.damping, step.equation_residual,
+                      static_cast<double>(step.solve.iterations), step.solve.residual,
+                      step.solve.quadratic, step.solve.log_determinant});
+  context.log(fmt::format(
+      "{}step {}: relative change {:.3g}, residual of the equation {:.3g}, {} iterations{}",
+      problem_.time ? fmt::format("time {:g}, ", time) : "Gauss-Newton ", history_.size(),
+      step.relative_step, step.equation_residual, step.solve.iterations,
+      step.damping < 1 ? fmt::format(", damped by {:g}", step.damping) : ""));
+}
+
+void GpJob::newton_step(run::Context& context) {
+  const NewtonStep step = newton_->step(context.poll);
+  newton_->mean(mean_);
+  ++steps_done_;
+  note(step, 0, context);
+  solved_ = newton_->converged();
+  if (!solved_ && steps_done_ >= problem_.solve.max_newton) {
+    solved_ = true;
+    stalled_ = true;
+    context.warn(
+        fmt::format("Gauss-Newton did not converge in {} steps: the last relative change is "
+                    "{:.3g}, wanted {:g}; "
+                    "raise solve.max_newton, use more points, or loosen solve.newton",
+                    steps_done_, step.relative_step, problem_.solve.newton));
+  }
+}
+
+void GpJob::time_step(run::Context& context) {
+  const double now = time_after(steps_done_), next = time_after(steps_done_ + 1);
+  const auto states = static_cast<std::size_t>(system_.equation().state_rows());
+  const Pattern& pattern = system_.pattern();
+  std::vector<double> interior;
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern.own); ++p) {
+    if (pattern.kind(p) != PointKind::interior) continue;
+    const double* row = &mean_[static_cast<std::size_t>(system_.layout().first[p])];
+    interior.insert(interior.end(), row, row + states);
+  }
+  system_.equation().begin_step(comm_, now, next - now, interior);
+  std::vector<double> values, noise;
+  system_.measured(next, values, noise);
+  newton_->start(mean_, std::move(values), std::move(noise));
+  NewtonStep step;
+  int count = 0;
+  do {
+    step = newton_->step(context.poll);
+    note(step, next, context);
+  } while (++count < problem_.time->newton_steps && !newton_->converged());
+  newton_->mean(mean_);
+  solved_ = ++steps_done_ >= time_steps();
+}
+
+run::Progress GpJob::progress() const {
+  run::Progress progress;
+  // The set-up counts as ten units, the solve as eighty (Gauss-Newton usually takes about five
+  // steps), the mean as ten.
+  progress.total = 100;
+  if (!system_.ready()) {
+    progress.done = 10 * system_.step() / System::steps;
+    static constexpr std::array<const char*, System::steps> names = {"points and order", "pattern",
+                                                                     "equation", "factor"};
+    progress.line = names[static_cast<std::size_t>(system_.step())];
+    return progress;
+  }
+  const auto expected = problem_.time ? time_steps() : std::max<std::int64_t>(5, steps_done_ + 1);
+  progress.done = finished() ? 100 : (solved_ ? 90 : 10 + 80 * steps_done_ / expected);
+  if (!history_.empty()) {
+    progress.line = problem_.time ? fmt::format("time step {} of {}", steps_done_, time_steps())
+                                  : fmt::format("Gauss-Newton step {}, relative change {:.2g}",
+                                                steps_done_, history_.back().relative_step);
+  }
+  return progress;
+}
+
+std::vector<double> GpJob::to_state_blocks(std::span<const double> rows) const {
+  const Pattern& pattern = system_.pattern();
+  const RowLayout& layout = system_.layout();
+  const auto own = static_cast<std::size_t>(pattern.own);
+  const auto width = static_cast<std::size_t>(system_.equation().state_rows());
+  std::vector<double> padded(own * width, 0.0);
+  for (std::size_t p = 0; p < own; ++p) {
+    std::copy_n(&rows[static_cast<std::size_t>(layout.first[p])], layout.rows_of(p),
+                &padded[p * width]);
+  }
+  const std::vector<std::uint64_t> ids(pattern.ids.begin(), pattern.ids.begin() + pattern.own);
+  return parallel::to_blocks(comm_, padded, static_cast<int>(width), ids, system_.points());
+}
+
+std::vector<double> GpJob::from_state_blocks(std::span<const double> block) const {
+  const Pattern& pattern = system_.pattern();
+  const RowLayout& layout = system_.layout();
+  const auto own = static_cast<std::size_t>(pattern.own);
+  const auto width = static_cast<std::size_t>(system_.equation().state_rows());
+  const std::vector<std::uint64_t> ids(pattern.ids.begin(), pattern.ids.begin() + pattern.own);
+  const auto padded =
+      parallel::fetch_rows(comm_, block, system_.points(), static_cast<int>(width), ids);
+  std::vector<double> rows(static_cast<std::size_t>(layout.own));
+  for (std::size_t p = 0; p < own; ++p) {
+    std::copy_n(&padded[p * width], layout.rows_of(p),
+                &rows[static_cast<std::size_t>(layout.first[p])]);
+  }
+  return rows;
+}
+
+std::int64_t GpJob::checkpoint_bytes() const {
+  if (!system_.ready()) return 1 << 20;
+  return system_.points() * 16 * 5 + (1 << 20) +
+         static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8);
+}
+
+void GpJob::save(output::CheckpointWriter& checkpoint) const {
+  std::vector<double> state(mean_.size());
+  if (problem_.time) {
+    state = mean_;
+  } else {
+    newton_->state(state);
+  }
+  const auto width = static_cast<std::int64_t>(system_.equation().state_rows());
+  const parallel::Blocks blocks{system_.points(), comm_.size()};
+  const std::int64_t first = blocks.begin(comm_.rank()) * width, total = system_.points() * width;
+  checkpoint.distributed(state_name, to_state_blocks(state), first, total);
+  checkpoint.distributed(mean_name, to_state_blocks(mean_), first, total);
+  std::vector<double> history;
+  for (const HistoryEntry& entry : history_) {
+    history.insert(history.end(),
+                   {entry.time, entry.relative_step, entry.damping, entry.equation_residual,
+                    entry.iterations, entry.residual, entry.quadratic, entry.log_determinant});
+  }
+  checkpoint.replicated(history_name, history);
+  const std::vector<std::int64_t> counts{steps_done_, solved_ ? 1 : 0, stalled_ ? 1 : 0,
+                                         static_cast<std::int64_t>(system_.fingerprint()), width};
+  checkpoint.replicated(counts_name, counts);
+}
+
+void GpJob::load(const output::CheckpointReader& checkpoint) {
+  const auto counts = checkpoint.integers(counts_name);
+  const auto history = checkpoint.reals(history_name);
+  parallel::require(counts.size() == 5 && history.size() % HistoryEntry::width == 0,
+                    "the checkpoint has the shape that save() gave it");
+  steps_done_ = counts[0];
+  solved_ = counts[1] != 0;
+  stalled_ = counts[2] != 0;
+  restored_ = std::make_unique<Restored>();
+  restored_->fingerprint = static_cast<std::uint64_t>(counts[3]);
+  const std::int64_t width = counts[4];
+  for (std::size_t i = 0; i < history.size(); i += HistoryEntry::width) {
+    history_.push_back({history[i], history[i + 1], history[i + 2], history[i + 3], history[i + 4],
+                        history[i + 5], history[i + 6], history[i + 7]});
+  }
+  const parallel::Blocks blocks{checkpoint.extent(state_name) / width, comm_.size()};
+  const std::int64_t first = blocks.begin(comm_.rank()) * width;
+  const std::int64_t count = blocks.size(comm_.rank()) * width;
+  restored_->state = checkpoint.reals(state_name, first, count);
+  restored_->mean = checkpoint.reals(mean_name, first, count);
+}
+
+void GpJob::record(output::Record& record) const {
+  system_.record(record.root);
+  for (std::size_t i = 0; i < history_.size(); ++i) {
+    const HistoryEntry& entry = history_[i];
+    output::Value::Object object;
+    object.emplace_back("step", static_cast<std::int64_t>(i + 1));
+    if (problem_.time) object.emplace_back("time", entry.time);
+    object.emplace_back("relative_step", entry.relative_step);
+    object.emplace_back("damping", entry.damping);
+    object.emplace_back("equation_residual", entry.equation_residual);
+    object.emplace_back("cg_iterations", static_cast<std::int64_t>(entry.iterations));
+    object.emplace_back("residual", entry.residual);
+    record.add_history(std::move(object));
+  }
+  const auto add = [&](const char* name, output::Value value, const char* status = nullptr) {
+    output::Value::Object entry;
+    entry.emplace_back("name", name);
+    entry.emplace_back("value", std::move(value));
+    if (status != nullptr) entry.emplace_back("status", status);
+    record.add_result(std::move(entry));
+  };
+  if (history_.empty()) return;
+  if (answer_) {
+    if (answer_->error_known) {
+      add("error_l2", answer_->error_l2);
+      add("error_linf", answer_->error_linf);
+    } else {
+      add("error_l2", output::Value(), "no exact solution in the deck");
+      add("error_linf", output::Value(), "no exact solution in the deck");
+    }
+  }
+  const HistoryEntry& last = history_.back();
+  const auto n = static_cast<double>(system_.points());
+  const double scale = last.quadratic / n;
+  add("residual", last.residual);
+  if (!problem_.data.empty() && problem_.factor.method == FactorMethod::sparse) {
+    add("log_evidence", output::Value(), "not computed with noisy data");
+  } else {
+    // Profile over the scale of the prior (reference gp_evidence_frequencies 1.2); the determinant
+    // is that of the small factor.
+    add("log_evidence", -0.5 * n * std::log(scale) - 0.5 * last.log_determinant -
+                            0.5 * n * (1 + std::log(2 * std::numbers::pi)));
+  }
+  add("scale", scale);
+  add("newton_iterations", static_cast<std::int64_t>(history_.size()));
+  std::vector<std::int64_t> iterations;
+  for (const HistoryEntry& entry : history_) {
+    iterations.push_back(static_cast<std::int64_t>(entry.iterations));
+  }
+  add("cg_iterations", output::Value(iterations));
+  if (system_.ready()) {
+    add("nonzeros_per_row", system_.conditioner().nonzeros_per_row());
+  }
+}
+
+}  // namespace mensura::gp

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "gp/answer.hpp"
+#include "gp/problem.hpp"
+#include "gp/system.hpp"
+#include "parallel/communicator.hpp"
+#include "run/job.hpp"
+
+namespace mensura::gp {
+
+class GaussNewton;
+struct NewtonStep;
+
+/// A GP solve as a batch job: set-up, Gauss-Newton steps or time steps, mean.
+class GpJob : public run::Job {
+ public:
+  /// Local and cheap. The communicator must outlive the job.
+  GpJob(Problem problem, const parallel::Communicator& comm);
+  ~GpJob() override;
+
+  bool finished() const override { return answer_.has_value(); }
+  void advance(run::Context& context) override;
+  run::Progress progress() const override;
+  void save(output::CheckpointWriter& checkpoint) const override;
+  void load(const output::CheckpointReader& checkpoint) override;
+  void record(output::Record& record) const override;
+  bool has_state() const override { return !history_.empty(); }
+  bool converged() const override { return !stalled_; }
+  std::int64_t checkpoint_bytes() const override;
+
+  /// Local. The mean, once the job is finished.
+  const std::optional<Answer>& result() const { return answer_; }
+
+ private:
+  struct HistoryEntry;
+  struct Restored;
+  void set_up(run::Context& context);
+  void begin();
+  void begin_time_step();
+  void newton_step(run::Context& context);
+  void time_step(run::Context& context);
+  void note(const NewtonStep& step, double time, run::Context& context);
+  std::int64_t time_steps() const;
+  double time_after(std::int64_t step) const;
+  std::vector<double> to_state_blocks(std::span<const double> rows) const;
+  std::vector<double> from_state_blocks(std::span<const double> block) const;
+
+  Problem problem_;
+  const parallel::Communicator& comm_;
+  System system_;
+  std::unique_ptr<GaussNewton> newton_;
+  std::unique_ptr<Restored> restored_;
+  std::vector<HistoryEntry> history_;
+  std::vector<double> mean_;     // own rows: posterior mean of the state
+  std::int64_t steps_done_ = 0;  // time steps, or Gauss-Newton evaluations
+  bool solved_ = false;
+  bool stalled_ = false;  // Gauss-Newton took its last step without converging
+  std::optional<Answer> answer_;
+};
+
+}  // namespace mensura::gp

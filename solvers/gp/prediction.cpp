@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gp/prediction.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "gp/equation.hpp"
+
+namespace mensura::gp {
+
+namespace {
+
+// Points per column of the pattern over radius^d neighbours^(d/2), measured on grids for radius 2
+// to 5 and 1 or 3 neighbours; the supernodes' fill is included.
+constexpr std::array<double, 4> columns_by_dimension = {0, 1.6, 2.1, 0.9};
+// Bytes per point beside the factors: coordinates, order, pattern, vectors, input.
+constexpr double bytes_per_point = 400;
+constexpr double bytes_per_nonzero = 12;
+
+}  // namespace
+
+Footprint footprint(const Problem& problem, const CollocationSize& size, int ranks) {
+  Footprint result;
+  const auto d = static_cast<std::size_t>(size.dimension);
+  const double points = static_cast<double>(size.counts[0] + size.counts[1] + size.counts[2]);
+  const int rows = make_equation(problem.equation, size.dimension)->state_rows();
+  result.rows = size.counts[0] + size.counts[1] * rows + size.counts[2];
+  if (problem.factor.method == FactorMethod::dense) {
+    result.nonzeros_per_row = 0.5 * points;
+    result.bytes_per_rank = static_cast<std::int64_t>(8 * points * points + 200 * points);
+    return result;
+  }
+  const double power = 0.5 * static_cast<double>(d);
+  const double columns = std::min(
+      points, columns_by_dimension[d] * std::pow(problem.factor.radius, static_cast<double>(d)) *
+                  std::pow(problem.factor.neighbours, power));
+  result.nonzeros_per_row = columns * rows;
+  const double nonzeros =
+      result.nonzeros_per_row * static_cast<double>(result.rows) + columns * points;
+  result.bytes_per_rank = static_cast<std::int64_t>(
+      (bytes_per_nonzero * nonzeros + (bytes_per_point + 120.0 * rows) * points) / ranks);
+  return result;
+}
+
+run::Prediction predict(const Problem& problem, const parallel::Communicator& comm) {
+  const CollocationSize size = collocation_size(comm, problem);
+  const Footprint need = footprint(problem, size, comm.size());
+  const std::int64_t points = size.counts[0] + size.counts[1] + size.counts[2];
+  const int rows = make_equation(problem.equation, size.dimension)->state_rows();
+  run::Prediction prediction;
+  prediction.memory_bytes = need.bytes_per_rank;
+  prediction.checkpoint_bytes = points * rows * 16 + (1 << 16);
+  // Points move twice; every conjugate-gradient iteration sends the border of the ranks' regions
+  // four times, about 10 widths of the finest spacing.
+  const double d = size.dimension;
+  const double border =
+      comm.size() > 1
+          ? 10 * std::pow(static_cast<double>(points) / comm.size(), (d - 1) / d) * comm.size()
+          : 0;
+  const double solves =
+      problem.time ? problem.time->final_time / problem.time->step * problem.time->newton_steps : 5;
+  if (comm.size() > 1) {
+    prediction.communication_bytes = static_cast<std::int64_t>(200.0 * static_cast<double>(points) +
+                                                               solves * 15 * 4 * 8 * rows * border);
+  }
+  prediction.lines.push_back(
+      fmt::format("{}{} points in {} dimension(s): {} on the boundary, {} inside, {} with data",
+                  size.exact ? "" : "about ", points, size.dimension, size.counts[0],
+                  size.counts[1], size.counts[2]));
+  prediction.lines.push_back(
+      fmt::format("{} functionals, about {:.0f} nonzeros per row of the factor", need.rows,
+                  need.nonzeros_per_row));
+  return prediction;
+}
+
+}  // namespace mensura::gp

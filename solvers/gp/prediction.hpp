@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "gp/collocation.hpp"
+#include "gp/problem.hpp"
+#include "parallel/communicator.hpp"
+#include "run/application.hpp"
+
+namespace mensura::gp {
+
+/// What a problem will need, estimated from its size.
+struct Footprint {
+  double nonzeros_per_row = 0;
+  std::int64_t rows = 0;            ///< of the big factor
+  std::int64_t bytes_per_rank = 0;  ///< at the peak
+};
+
+/// Local. Estimate from counts measured on grids (reference gp_pde 3.2; scaling/README.md).
+Footprint footprint(const Problem& problem, const CollocationSize& size, int ranks);
+
+/// Collective. For --dry-run; reads headers of files only.
+run::Prediction predict(const Problem& problem, const parallel::Communicator& comm);
+
+}  // namespace mensura::gp

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gp/system.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "gp/collocation.hpp"
+#include "gp/dense_conditioner.hpp"
+#include "gp/field.hpp"
+#include "gp/prediction.hpp"
+#include "gp/sparse_conditioner.hpp"
+#include "output/dataset_reader.hpp"
+#include "output/memory.hpp"
+#include "run/timers.hpp"
+
+namespace mensura::gp {
+
+System::System(const Problem& problem, const parallel::Communicator& comm)
+    : problem_(problem), comm_(comm) {}
+
+void System::advance(run::Context& context) {
+  switch (step_) {
+    case 0:
+      order(context);
+      break;
+    case 1:
+      find_pattern(context);
+      break;
+    case 2:
+      prepare_equation(context);
+      break;
+    default:
+      factor(context);
+  }
+  ++step_;
+}
+
+void System::order(run::Context& context) {
+  const CollocationSize size = collocation_size(comm_, problem_);
+  dimension_ = size.dimension;
+  data_counts_ = size.data_counts;
+  const Footprint need = footprint(problem_, size, comm_.size());
+  output::check_memory(
+      comm_, need.bytes_per_rank,
+      fmt::format("{} points with about {:.0f} nonzeros per row",
+                  size.counts[0] + size.counts[1] + size.counts[2], need.nonzeros_per_row));
+  PointSet points;
+  {
+    const auto phase = context.timers.phase("points");
+    points = make_points(comm_, problem_, context.poll);
+  }
+  counts_ = points.counts;
+  context.log(fmt::format("{} points: {} on the boundary, {} inside{}", this->points(), counts_[0],
+                          counts_[1],
+                          counts_[2] > 0 ? fmt::format(", {} with data", counts_[2]) : ""));
+  // Axes are made comparable by powers of two, which change no bit of a coordinate's mantissa.
+  const auto lengths = axis_lengths(problem_.prior, dimension_);
+  const double shortest = *std::min_element(lengths.begin(), lengths.end());
+  axis_scale_.clear();
+  for (const double length : lengths) {
+    axis_scale_.push_back(
+        std::ldexp(1.0, static_cast<int>(std::lround(std::log2(shortest / length)))));
+  }
+  const auto d = static_cast<std::size_t>(dimension_);
+  for (std::size_t i = 0; i < points.coordinates.size(); ++i) {
+    points.coordinates[i] *= axis_scale_[i % d];
+  }
+  const PointSet description{points.dimension, points.counts, {}, {}};
+  const auto phase = context.timers.phase("ordering");
+  ordered_ = maximin_order(
+      comm_, std::move(points), problem_.factor.neighbours,
+      [&](std::uint64_t id) { return name_of_point(problem_, description, id); }, context.poll);
+  rounds_ = ordered_.rounds;
+  context.log(fmt::format("maximin order with {} neighbours in {} rounds",
+                          problem_.factor.neighbours, rounds_));
+}
+
+void System::find_pattern(run::Context& context) {
+  const auto phase = context.timers.phase("pattern");
+  PatternOptions options;
+  options.radius = problem_.factor.radius;
+  pattern_ =
+      std::make_unique<Pattern>(make_pattern(comm_, std::move(ordered_), options, context.poll));
+  ordered_ = OrderedPoints{};
+  const auto d = static_cast<std::size_t>(dimension_);
+  for (std::size_t i = 0; i < pattern_->coordinates.size(); ++i) {
+    pattern_->coordinates[i] /= axis_scale_[i % d];
+  }
+}
+
+void System::prepare_equation(run::Context& context) {
+  const auto phase = context.timers.phase("equation");
+  equation_ = make_equation(problem_.equation, dimension_);
+  const auto d = static_cast<std::size_t>(dimension_);
+  EquationPoints interior;
+  interior.dimension = dimension_;
+  interior.total = counts_[1];
+  for (std::size_t p = 0; p < pattern_->ids.size(); ++p) {
+    if (pattern_->kind(p) != PointKind::interior) continue;
+    interior.rows.push_back(pattern_->ids[p] - static_cast<std::uint64_t>(counts_[0]));
+    const double* x = &pattern_->coordinates[p * d];
+    interior.coordinates.insert(interior.coordinates.end(), x, x + d);
+  }
+  equation_->prepare(comm_, interior);
+  layout_ = make_layout(comm_, *pattern_, {1, equation_->state_rows(), 1});
+  make_weights(interior.count());
+  take_fingerprint();
+}
+
+void System::make_weights(std::size_t prepared) {
+  const auto rows = static_cast<std::size_t>(layout_.local());
+  const auto d = static_cast<std::size_t>(dimension_);
+  const FunctionalKinds kinds = equation_->kinds();
+  weights_.value.assign(rows, 0.0);
+  if (kinds.laplacian) weights_.laplacian.assign(rows, 0.0);
+  for (std::size_t a = 0; kinds.gradient && a < d; ++a) weights_.gradient[a].assign(rows, 0.0);
+  for (std::size_t a = 0; kinds.hessian && a < d * (d + 1) / 2; ++a) {
+    weights_.hessian[a].assign(rows, 0.0);
+  }
+  std::size_t interior = 0;
+  for (std::size_t p = 0; p < pattern_->ids.size(); ++p) {
+    const auto first = static_cast<std::size_t>(layout_.first[p]);
+    if (pattern_->kind(p) != PointKind::interior) {
+      weights_.value[first] = 1;
+      continue;
+    }
+    for (int r = 0; r < equation_->state_rows(); ++r) {
+      const Functional f = equation_->functional(interior, r);
+      const std::size_t row = first + static_cast<std::size_t>(r);
+      weights_.value[row] = f.value;
+      if (kinds.laplacian) weights_.laplacian[row] = f.laplacian;
+      for (std::size_t a = 0; kinds.gradient && a < d; ++a) {
+        weights_.gradient[a][row] = f.gradient[a];
+      }
+      for (std::size_t a = 0; kinds.hessian && a < d * (d + 1) / 2; ++a) {
+        weights_.hessian[a][row] = f.hessian[a];
+      }
+    }
+    ++interior;
+  }
+  parallel::require(interior == prepared, "every interior point was prepared");
+}
+
+void System::take_fingerprint() {
+  std::vector<double> values, noise, row;
+  measured(0, values, noise);
+  const auto d = static_cast<std::size_t>(dimension_);
+  const auto states = static_cast<std::size_t>(equation_->state_rows());
+  std::vector<double> state(states), weights(states);
+  std::uint64_t sum = 0;
+  std::size_t interior = 0;
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_->own); ++p) {
+    row.assign(&pattern_->coordinates[p * d], &pattern_->coordinates[p * d] + d);
+    row.push_back(values[p]);
+    if (!noise.empty()) row.push_back(noise[p]);
+    if (pattern_->kind(p) == PointKind::interior) {
+      for (int r = 0; r < equation_->state_rows(); ++r) {
+        const Functional f = equation_->functional(interior, r);
+        row.push_back(f.laplacian);
+        row.insert(row.end(), f.gradient.begin(), f.gradient.end());
+      }
+      // What the equation says at its start: source and reaction.
+      equation_->initial_state(interior, state);
+      if (!problem_.time) row.push_back(equation_->linearise(interior, state, weights));
+      row.insert(row.end(), state.begin(), state.end());
+      ++interior;
+    }
+    sum += output::row_hash(static_cast<std::int64_t>(pattern_->ids[p]), row.data(),
+                            static_cast<std::int64_t>(row.size()));
+  }
+  // The sum is taken in two halves, so that no reduction overflows.
+  std::array<std::int64_t, 2> halves{static_cast<std::int64_t>(sum & 0xffffffffU),
+                                     static_cast<std::int64_t>(sum >> 32U)};
+  comm_.sum(halves);
+  fingerprint_ =
+      static_cast<std::uint64_t>(halves[0]) + (static_cast<std::uint64_t>(halves[1]) << 32U);
+}
+
+void System::measured(double time, std::vector<double>& values, std::vector<double>& noise) const {
+  const auto d = static_cast<std::size_t>(dimension_);
+  const auto own = static_cast<std::size_t>(pattern_->own);
+  values.assign(own, 0.0);
+  noise.clear();
+  // Points [first, first + count) of the ids take their values from one field.
+  const auto fill = [&](std::int64_t first, std::int64_t count, const auto& field) {
+    std::vector<std::size_t> chosen;
+    std::vector<std::uint64_t> rows;
+    std::vector<double> coordinates;
+    for (std::size_t p = 0; p < own; ++p) {
+      const auto row = static_cast<std::int64_t>(pattern_->ids[p]) - first;
+      if (row < 0 || row >= count) continue;
+      chosen.push_back(p);
+      rows.push_back(static_cast<std::uint64_t>(row));
+      const double* x = &pattern_->coordinates[p * d];
+      coordinates.insert(coordinates.end(), x, x + d);
+    }
+    const std::vector<double> found =
+        field(FieldPoints{dimension_, coordinates, rows, count, time});
+    for (std::size_t i = 0; i < chosen.size(); ++i) values[chosen[i]] = found[i];
+    return chosen;
+  };
+  fill(0, counts_[0], [&](const FieldPoints& at) {
+    if (!problem_.equation.manufactured) return evaluate(comm_, problem_.equation.boundary, at);
+    std::vector<double> u(at.rows.size());
+    sine_series(*problem_.equation.manufactured, dimension_, at.coordinates, u, {}, {});
+    return u;
+  });
+  std::int64_t first = counts_[0] + counts_[1];
+  for (std::size_t i = 0; i < problem_.data.size(); ++i) {
+    const DataSpec& data = problem_.data[i];
+    FieldSpec field;
+    field.file = data.values;
+    field.where = data.where;
+    const auto chosen = fill(first, data_counts_[i],
+                             [&](const FieldPoints& at) { return evaluate(comm_, field, at); });
+    noise.resize(own, 0.0);
+    for (const std::size_t p : chosen) noise[p] = data.noise * data.noise;
+    first += data_counts_[i];
+  }
+}
+
+void System::factor(run::Context& context) {
+  const auto phase = context.timers.phase("factor");
+  if (problem_.factor.method == FactorMethod::dense) {
+    conditioner_ = std::make_unique<DenseConditioner>(comm_, *pattern_, layout_, weights_,
+                                                      problem_.prior, problem_.factor.nugget);
+    return;
+  }
+  conditioner_ =
+      std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.prior,
+                                          problem_.factor, problem_.solve, context.poll);
+  context.log(fmt::format("factor of {} rows, {:.1f} nonzeros per row", layout_.total,
+                          conditioner_->nonzeros_per_row()));
+}
+
+void System::record(output::Value& root) const {
+  output::Value entry;
+  entry["boundary"] = counts_[0];
+  entry["interior"] = counts_[1];
+  entry["data"] = counts_[2];
+  entry["dimension"] = dimension_;
+  entry["prior"] = describe(problem_.prior);
+  entry["ordering_rounds"] = rounds_;
+  root["points"] = std::move(entry);
+  if (conditioner_) {
+    output::Value factor;
+    conditioner_->record(factor);
+    root["factor"] = std::move(factor);
+  }
+}
+
+}  // namespace mensura::gp

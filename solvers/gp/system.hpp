@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "gp/conditioner.hpp"
+#include "gp/equation.hpp"
+#include "gp/pattern.hpp"
+#include "gp/problem.hpp"
+#include "gp/rows.hpp"
+#include "parallel/communicator.hpp"
+#include "run/job.hpp"
+
+namespace mensura::gp {
+
+/// Everything a solve stands on, set up in a few steps: points, order, pattern, equation, factor.
+/// Built anew after a restart; nothing of it is in a checkpoint but its fingerprint.
+class System {
+ public:
+  /// Local and cheap. References must outlive the system.
+  System(const Problem& problem, const parallel::Communicator& comm);
+
+  static constexpr int steps = 4;
+  /// Collective. One of the `steps` steps of the set-up.
+  void advance(run::Context& context);
+  bool ready() const noexcept { return step_ == steps; }
+  int step() const noexcept { return step_; }
+
+  const Pattern& pattern() const { return *pattern_; }
+  const RowLayout& layout() const { return layout_; }
+  const RowWeights& weights() const { return weights_; }
+  Equation& equation() { return *equation_; }
+  const Equation& equation() const { return *equation_; }
+  Conditioner& conditioner() { return *conditioner_; }
+  const Conditioner& conditioner() const { return *conditioner_; }
+  std::span<const double> axis_scale() const { return axis_scale_; }
+  std::int64_t points() const noexcept { return counts_[0] + counts_[1] + counts_[2]; }
+  int dimension() const noexcept { return dimension_; }
+
+  /// Collective. Boundary data and measured values at a time (own points; 0 at interior points),
+  /// and the variance of their noise (empty when there are no data).
+  void measured(double time, std::vector<double>& values, std::vector<double>& noise) const;
+
+  /// The same for equal points, coefficients and data, on any number of ranks.
+  std::uint64_t fingerprint() const noexcept { return fingerprint_; }
+
+  void record(output::Value& root) const;  ///< Local.
+
+ private:
+  void order(run::Context& context);
+  void find_pattern(run::Context& context);
+  void prepare_equation(run::Context& context);
+  void factor(run::Context& context);
+  void make_weights(std::size_t prepared);
+  void take_fingerprint();
+
+  const Problem& problem_;
+  const parallel::Communicator& comm_;
+  int step_ = 0;
+  int dimension_ = 0;
+  std::array<std::int64_t, 3> counts_{};
+  std::vector<std::int64_t> data_counts_;
+  std::vector<double> axis_scale_;
+  OrderedPoints ordered_;
+  std::int64_t rounds_ = 0;
+  std::unique_ptr<Pattern> pattern_;
+  RowLayout layout_;
+  RowWeights weights_;
+  std::unique_ptr<Equation> equation_;
+  std::unique_ptr<Conditioner> conditioner_;
+  std::uint64_t fingerprint_ = 0;
+};
+
+}  // namespace mensura::gp
