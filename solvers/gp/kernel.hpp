@@ -31,14 +31,28 @@ struct Kernel {
   std::vector<KernelTerm> terms;
 };
 
+/// Local. Throws Error{usage} naming term and factor (counted from zero) unless there is at least
+/// one term, every term has a factor and a weight > 0, lengths are > 0 and fit the dimension, axes
+/// exist, and every axis is seen by some factor.
+void check(const Kernel& kernel, int dimension);
+
+/// p of Matern p + 1/2; 0 for the Gaussian.
+int half_order(Family family);
+/// Local. Whether a factor sees an axis, and its length there.
+bool depends_on(const RadialFactor& factor, int axis);
+double length_on(const RadialFactor& factor, int axis);
+
+/// What mean_square_derivatives says of a kernel with derivatives of all orders.
+constexpr int smooth = 1000;
+
 /// Local. How many derivatives in every direction the process has in mean square: floor of the
-/// smallest p over the factors (Matern p + 1/2 has p; Gaussian: a large number), so that
-/// functionals of order m are allowed when m <= mean_square_derivatives. Matern 3/2 has one: no
-/// Laplacian.
+/// smallest p over the factors (Matern p + 1/2 has p; Gaussian: `smooth`), so that functionals of
+/// order m are allowed when m <= mean_square_derivatives. Matern 3/2 has one: no Laplacian.
 int mean_square_derivatives(const Kernel& kernel);
 
 /// Local. The length scale of every axis (the shortest over all factors that see the axis), for the
-/// geometry of ordering and pattern. `dimension` entries.
+/// geometry of ordering and pattern. `dimension` entries. Throws Error{usage} for an axis that no
+/// factor sees.
 std::vector<double> axis_lengths(const Kernel& kernel, int dimension);
 
 /// Local. "matern_7_2(0.3)" for log and record.
