@@ -41,7 +41,7 @@ Table make_field(const std::vector<std::string>& variables, Kind kind = Kind::ex
        .example = "data.h5"},
       {.key = "dataset",
        .kind = Kind::text,
-       .help = "dataset (n,) with one number for each row of the point file",
+       .help = "dataset (n,) with one number for each point, in the order of the point file",
        .required = true,
        .example = "/source"}};
   return {
