@@ -24,37 +24,73 @@ namespace sweep {
 
 constexpr std::size_t line = 64;  // bytes of a cache line
 
-// Rows follow each other in no order that the hardware could foresee, so that each would begin with
-// a wait for memory: fetch the next one while this one is worked on.
-inline void prefetch(const void* begin, std::size_t bytes) noexcept {
-  const auto* address = static_cast<const char*>(begin);
-  for (std::size_t i = 0; i < bytes; i += line) __builtin_prefetch(address + i, 0, 2);
-}
+// Fetches a later unit into the second-level cache, a few lines at a time in between the work on
+// this one: units follow each other in no order that the hardware could foresee, and asking for all
+// lines at once would fill the queue that the work itself needs (measured: 1.5 times slower).
+class Ahead {
+ public:
+  Ahead(const LocalRows& rows, const Unit& unit) noexcept {
+    const auto& pattern = rows.pattern;
+    // The rows of a pair are neighbours in storage, and the columns of the second are not read.
+    const auto low = unit.second >= 0 ? std::min(unit.row, unit.second) : unit.row;
+    const auto high = std::max(unit.row, unit.second);
+    values_ = {rows.value + pattern.begin[low], rows.value + pattern.begin[high + 1]};
+    columns_ = {pattern.column + pattern.begin[unit.row],
+                pattern.column + pattern.begin[unit.row + 1]};
+  }
+  /// As much as eight entries of a pair take up.
+  void step() noexcept {
+    values_.step();
+    values_.step();
+    columns_.step();
+  }
+  void finish() noexcept {
+    values_.finish();
+    columns_.finish();
+  }
 
-inline void prefetch_row(const LocalRows& rows, std::int32_t row, bool columns) noexcept {
-  const auto begin = rows.pattern.begin[row];
-  const auto entries = static_cast<std::size_t>(rows.pattern.begin[row + 1] - begin);
-  prefetch(rows.value + begin, entries * sizeof(double));
-  if (columns) prefetch(rows.pattern.column + begin, entries * sizeof(PetscInt));
-}
+ private:
+  struct Stream {
+    Stream() = default;
+    Stream(const void* begin, const void* end) noexcept
+        : next(static_cast<const char*>(begin)), last(static_cast<const char*>(end)) {}
+    void step() noexcept {
+      __builtin_prefetch(next, 0, 2);
+      next = next + line < last ? next + line : last;
+    }
+    void finish() noexcept {
+      for (; next < last; next += line) __builtin_prefetch(next, 0, 2);
+    }
+    const char* next = nullptr;
+    const char* last = nullptr;
+  };
+  Stream values_, columns_;
+};
 
-inline void prefetch_unit(const LocalRows& rows, const Unit& unit) noexcept {
-  prefetch_row(rows, unit.row, true);
-  if (unit.second >= 0) prefetch_row(rows, unit.second, false);
-}
+// How many units to look ahead: one leaves too little time for a row to arrive.
+constexpr std::size_t distance = 2;
 
-// Independent partial sums hide the latency of the additions; their order is fixed.
+// Entries per round of the inner loops. In a product partial sums, in a fixed order, hide the
+// latency of the additions; in an update all loads may come before the stores, since the columns of
+// a row differ.
+constexpr std::size_t block = 8;
 constexpr std::size_t lanes = 4;
+using Sums = std::array<double, lanes>;
 
-inline double dot(const double* value, const PetscInt* column, std::size_t entries,
-                  const double* y) noexcept {
-  std::array<double, lanes> sum{};
+inline double total(const Sums& sum) noexcept {
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+inline double dot(const double* value, const PetscInt* column, std::size_t entries, const double* y,
+                  Ahead& ahead) noexcept {
+  Sums sum{};
   std::size_t k = 0;
-  for (; k + lanes <= entries; k += lanes) {
-    for (std::size_t l = 0; l < lanes; ++l) sum[l] += value[k + l] * y[column[k + l]];
+  for (; k + block <= entries; k += block) {
+    ahead.step();
+    for (std::size_t l = 0; l < block; ++l) sum[l % lanes] += value[k + l] * y[column[k + l]];
   }
   for (; k < entries; ++k) sum[0] += value[k] * y[column[k]];
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  return total(sum);
 }
 
 struct Two {
@@ -62,33 +98,48 @@ struct Two {
 };
 
 inline Two dot(const double* first, const double* second, const PetscInt* column,
-               std::size_t entries, const double* y) noexcept {
-  std::array<double, lanes> a{}, b{};
+               std::size_t entries, const double* y, Ahead& ahead) noexcept {
+  Sums a{}, b{};
   std::size_t k = 0;
-  for (; k + lanes <= entries; k += lanes) {
-    for (std::size_t l = 0; l < lanes; ++l) {
+  for (; k + block <= entries; k += block) {
+    ahead.step();
+    for (std::size_t l = 0; l < block; ++l) {
       const double unknown = y[column[k + l]];
-      a[l] += first[k + l] * unknown;
-      b[l] += second[k + l] * unknown;
+      a[l % lanes] += first[k + l] * unknown;
+      b[l % lanes] += second[k + l] * unknown;
     }
   }
   for (; k < entries; ++k) {
     a[0] += first[k] * y[column[k]];
     b[0] += second[k] * y[column[k]];
   }
-  return {(a[0] + a[1]) + (a[2] + a[3]), (b[0] + b[1]) + (b[2] + b[3])};
+  return {total(a), total(b)};
 }
 
 inline void subtract(const double* value, const PetscInt* column, std::size_t entries, double x,
-                     double* y) noexcept {
-  for (std::size_t k = 0; k < entries; ++k) y[column[k]] -= value[k] * x;
+                     double* y, Ahead& ahead) noexcept {
+  std::size_t k = 0;
+  for (; k + block <= entries; k += block) {
+    ahead.step();
+    std::array<double, block> next;
+    for (std::size_t l = 0; l < block; ++l) next[l] = y[column[k + l]] - value[k + l] * x;
+    for (std::size_t l = 0; l < block; ++l) y[column[k + l]] = next[l];
+  }
+  for (; k < entries; ++k) y[column[k]] -= value[k] * x;
 }
 
 inline void subtract(const double* first, const double* second, const PetscInt* column,
-                     std::size_t entries, Two x, double* y) noexcept {
-  for (std::size_t k = 0; k < entries; ++k) {
-    y[column[k]] -= first[k] * x.first + second[k] * x.second;
+                     std::size_t entries, Two x, double* y, Ahead& ahead) noexcept {
+  std::size_t k = 0;
+  for (; k + block <= entries; k += block) {
+    ahead.step();
+    std::array<double, block> next;
+    for (std::size_t l = 0; l < block; ++l) {
+      next[l] = y[column[k + l]] - (first[k + l] * x.first + second[k + l] * x.second);
+    }
+    for (std::size_t l = 0; l < block; ++l) y[column[k + l]] = next[l];
   }
+  for (; k < entries; ++k) y[column[k]] -= first[k] * x.first + second[k] * x.second;
 }
 
 /// Where the parts of a unit's rows lie: `before` entries, the own ones, `after` entries.
@@ -127,20 +178,20 @@ inline Place locate(const LocalRows& rows, const Unit& unit) noexcept {
 }
 
 inline void forward(const Place& at, const Unit& unit, const double* b, double* y,
-                    const double* ghosts) noexcept {
+                    const double* ghosts, Ahead& ahead) noexcept {
   const auto rest = at.before + 1;
   if (unit.second < 0) {
-    double sum = dot(at.first, at.column, at.before, y) +
-                 dot(at.first + rest, at.column + rest, at.after, y);
-    if (at.ghosts > 0) sum += dot(at.ghost_first, at.ghost_column, at.ghosts, ghosts);
+    double sum = dot(at.first, at.column, at.before, y, ahead) +
+                 dot(at.first + rest, at.column + rest, at.after, y, ahead);
+    if (at.ghosts > 0) sum += dot(at.ghost_first, at.ghost_column, at.ghosts, ghosts, ahead);
     y[unit.row] = (b[unit.row] - sum) / at.first[at.before];
     return;
   }
-  const Two head = dot(at.first, at.second, at.column, at.before, y);
-  const Two tail = dot(at.first + rest, at.second + rest + 1, at.column + rest, at.after, y);
+  const Two head = dot(at.first, at.second, at.column, at.before, y, ahead);
+  const Two tail = dot(at.first + rest, at.second + rest + 1, at.column + rest, at.after, y, ahead);
   Two sum{head.first + tail.first, head.second + tail.second};
   if (at.ghosts > 0) {
-    const Two far = dot(at.ghost_first, at.ghost_second, at.ghost_column, at.ghosts, ghosts);
+    const Two far = dot(at.ghost_first, at.ghost_second, at.ghost_column, at.ghosts, ghosts, ahead);
     sum = {sum.first + far.first, sum.second + far.second};
   }
   const double first = (b[unit.row] - sum.first) / at.first[at.before];
@@ -149,14 +200,15 @@ inline void forward(const Place& at, const Unit& unit, const double* b, double* 
       (b[unit.second] - sum.second - at.second[at.of_first] * first) / at.second[at.of_second];
 }
 
-inline void backward(const Place& at, const Unit& unit, double* y, double* ghosts) noexcept {
+inline void backward(const Place& at, const Unit& unit, double* y, double* ghosts,
+                     Ahead& ahead) noexcept {
   const auto rest = at.before + 1;
   if (unit.second < 0) {
     const double x = y[unit.row] / at.first[at.before];
     y[unit.row] = x;
-    subtract(at.first, at.column, at.before, x, y);
-    subtract(at.first + rest, at.column + rest, at.after, x, y);
-    subtract(at.ghost_first, at.ghost_column, at.ghosts, x, ghosts);
+    subtract(at.first, at.column, at.before, x, y, ahead);
+    subtract(at.first + rest, at.column + rest, at.after, x, y, ahead);
+    subtract(at.ghost_first, at.ghost_column, at.ghosts, x, ghosts, ahead);
     return;
   }
   Two x;
@@ -164,9 +216,9 @@ inline void backward(const Place& at, const Unit& unit, double* y, double* ghost
   x.first = (y[unit.row] - at.second[at.of_first] * x.second) / at.first[at.before];
   y[unit.second] = x.second;
   y[unit.row] = x.first;
-  subtract(at.first, at.second, at.column, at.before, x, y);
-  subtract(at.first + rest, at.second + rest + 1, at.column + rest, at.after, x, y);
-  subtract(at.ghost_first, at.ghost_second, at.ghost_column, at.ghosts, x, ghosts);
+  subtract(at.first, at.second, at.column, at.before, x, y, ahead);
+  subtract(at.first + rest, at.second + rest + 1, at.column + rest, at.after, x, y, ahead);
+  subtract(at.ghost_first, at.ghost_second, at.ghost_column, at.ghosts, x, ghosts, ahead);
 }
 
 }  // namespace sweep
@@ -175,8 +227,9 @@ inline void backward(const Place& at, const Unit& unit, double* y, double* ghost
 inline void sweep_forward(const LocalRows& rows, std::span<const Unit> units, const double* b,
                           double* y, const double* ghosts) noexcept {
   for (std::size_t i = 0; i < units.size(); ++i) {
-    if (i + 1 < units.size()) sweep::prefetch_unit(rows, units[i + 1]);
-    sweep::forward(sweep::locate(rows, units[i]), units[i], b, y, ghosts);
+    sweep::Ahead ahead(rows, units[std::min(i + sweep::distance, units.size() - 1)]);
+    sweep::forward(sweep::locate(rows, units[i]), units[i], b, y, ghosts, ahead);
+    ahead.finish();
   }
 }
 
@@ -185,8 +238,9 @@ inline void sweep_forward(const LocalRows& rows, std::span<const Unit> units, co
 inline void sweep_backward(const LocalRows& rows, std::span<const Unit> units, double* y,
                            double* ghosts) noexcept {
   for (std::size_t i = units.size(); i-- > 0;) {
-    if (i > 0) sweep::prefetch_unit(rows, units[i - 1]);
-    sweep::backward(sweep::locate(rows, units[i]), units[i], y, ghosts);
+    sweep::Ahead ahead(rows, units[i - std::min(i, sweep::distance)]);
+    sweep::backward(sweep::locate(rows, units[i]), units[i], y, ghosts, ahead);
+    ahead.finish();
   }
 }
 

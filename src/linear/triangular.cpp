@@ -109,7 +109,12 @@ struct View {
 // Read access to a vector, and write access unless the same vector serves for both.
 class Vectors {
  public:
-  Vectors(Vec b, Vec x) : b_(b), x_(x) {
+  Vectors(Vec b, Vec x, std::int32_t rows) : b_(b), x_(x) {
+    for (const auto vector : {b, x}) {
+      PetscInt size = 0;
+      check_petsc(VecGetLocalSize(vector, &size), "VecGetLocalSize");
+      parallel::require(size == rows, "triangular solve: vectors are distributed like the rows");
+    }
     check_petsc(VecGetArray(x_, &to_), "VecGetArray");
     from_ = to_;
     if (b_ != x_) check_petsc(VecGetArrayRead(b_, &from_), "VecGetArrayRead");
@@ -296,13 +301,13 @@ TriangularSolver& TriangularSolver::operator=(TriangularSolver&&) noexcept = def
 
 void TriangularSolver::solve(Vec b, Vec x) const {
   const auto view = state_->view();
-  const Vectors vectors(b, x);
+  const Vectors vectors(b, x, state_->rows);
   state_->forward(view.rows, vectors.from(), vectors.to());
 }
 
 void TriangularSolver::solve_transposed(Vec b, Vec x) const {
   const auto view = state_->view();
-  const Vectors vectors(b, x);
+  const Vectors vectors(b, x, state_->rows);
   if (b != x) std::copy_n(vectors.from(), state_->rows, vectors.to());
   state_->backward(view.rows, vectors.to());
 }
