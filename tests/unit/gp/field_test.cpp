@@ -303,8 +303,8 @@ TEST(SineSeries, ValuesDoNotDependOnTheBatch) {
   }
 }
 
-// Simpson's rule on the integrals over z itself, in long double. Beyond the reach the integrands are
-// below e^-60; 4000 intervals put at least eight into the width of the narrowest peak.
+// Simpson's rule on the integrals over z itself, in long double. Beyond the reach the integrands
+// are below e^-60; 4000 intervals put at least eight into the width of the narrowest peak.
 double cole_hopf_by_simpson(double x, double t, double nu) {
   const long double pi_l = std::numbers::pi_v<long double>;
   const long double reach = std::sqrt(4 * nu * t * (60 + 1 / (pi * nu)));
