@@ -92,9 +92,12 @@ std::vector<Pair> all_pairs(const Basis& basis, const Slots& slots) {
 }
 
 void contract(const std::vector<Summand>& summands, std::size_t n, double* out) {
+  const Summand* first = summands.data();
+  const std::size_t count = summands.size();
   std::size_t j = 0;
-  for (; j + 32 <= n; j += 32) contract_lanes<4>(summands.data(), summands.size(), j, out);
-  for (; j < n; j += 8) contract_lanes<1>(summands.data(), summands.size(), j, out);
+  for (; j + 64 <= n; j += 64) contract_lanes<8>(first, count, j, out);
+  for (; j + 16 <= n; j += 16) contract_lanes<2>(first, count, j, out);
+  for (; j < n; j += 8) contract_lanes<1>(first, count, j, out);
 }
 
 }  // namespace mensura::gp

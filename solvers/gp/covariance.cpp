@@ -59,10 +59,17 @@ struct Covariance::State {
   void tile_rows(const Functionals& a, const Functionals& b, Range columns, bool lower, double* out,
                  std::size_t stride);
   void expand(const Functionals& b, std::size_t first_point, Range columns);
-  void list_summands(const Functionals& a, std::size_t row, const Functionals& b,
-                     std::size_t begin);
+  void list_summands(std::size_t row, std::size_t begin);
 
-  std::vector<Pair> selected;  ///< pairs with weights on both sides
+  /// A pair with weights on both sides: columns of the left element in a and the right one in b,
+  /// and the other way round; null where one of the two has none (or for the mirror of equals).
+  struct Selected {
+    std::size_t slot;
+    double sign_left, sign_right;
+    const double *a_left, *b_right;
+    const double *a_right, *b_left;
+  };
+  std::vector<Selected> selected;
   Derivatives::Request request;
   std::vector<points::AlignedVector<double>> derivative;  ///< [slot][point of the tile]
   std::vector<points::AlignedVector<double>> expanded;    ///< [slot][row of the tile]
@@ -92,11 +99,13 @@ void Covariance::State::select(const Functionals& a, const Functionals& b) {
   request.wanted.assign(derivative.size(), 0);
   const auto laplacian = static_cast<std::size_t>(derivatives.slots().laplacian());
   for (const Pair& pair : pairs) {
-    if (!(a.active(pair.left) && b.active(pair.right)) &&
-        !(a.active(pair.right) && b.active(pair.left))) {
-      continue;
-    }
-    selected.push_back(pair);
+    const bool straight = a.active(pair.left) && b.active(pair.right);
+    const bool mirrored = pair.left != pair.right && a.active(pair.right) && b.active(pair.left);
+    if (!straight && !mirrored) continue;
+    selected.push_back(
+        {pair.slot, pair.sign_left, pair.sign_right, straight ? a.weights(pair.left) : nullptr,
+         straight ? b.weights(pair.right) : nullptr, mirrored ? a.weights(pair.right) : nullptr,
+         mirrored ? b.weights(pair.left) : nullptr});
     request.order = std::max(request.order, pair.order);
     request.wanted[pair.slot] = 1;
     if (pair.slot != 0 && pair.slot != laplacian && pair.slot != laplacian + 1) {
@@ -155,7 +164,7 @@ void Covariance::State::tile_rows(const Functionals& a, const Functionals& b, Ra
     expand(b, first, here);
     for (; row < next; ++row) {
       const std::size_t end = lower ? std::min(here.end, padded(row + 1)) : here.end;
-      list_summands(a, row, b, here.begin);
+      list_summands(row, here.begin);
       contract(summands, end - here.begin, out + row * stride + here.begin);
     }
   }
@@ -174,24 +183,19 @@ void Covariance::State::expand(const Functionals& b, std::size_t first_point, Ra
   }
 }
 
-void Covariance::State::list_summands(const Functionals& a, std::size_t row, const Functionals& b,
-                                      std::size_t begin) {
+void Covariance::State::list_summands(std::size_t row, std::size_t begin) {
   summands.clear();
-  for (const Pair& pair : selected) {
-    const auto weight = [&](std::size_t mine, std::size_t theirs) {
-      return a.active(mine) && b.active(theirs) ? a.weights(mine)[row] : 0.0;
-    };
-    const double first = pair.sign_right * weight(pair.left, pair.right);
-    const double second =
-        pair.left == pair.right ? 0.0 : pair.sign_left * weight(pair.right, pair.left);
+  for (const Selected& pair : selected) {
+    const double first = pair.a_left == nullptr ? 0 : pair.sign_right * pair.a_left[row];
+    const double second = pair.a_right == nullptr ? 0 : pair.sign_left * pair.a_right[row];
     const double* derivatives_of_row = source[pair.slot];
     if (first != 0 && second != 0) {
-      summands.push_back({derivatives_of_row, b.weights(pair.right) + begin,
-                          b.weights(pair.left) + begin, first, second});
+      summands.push_back(
+          {derivatives_of_row, pair.b_right + begin, pair.b_left + begin, first, second});
     } else if (first != 0) {
-      summands.push_back({derivatives_of_row, b.weights(pair.right) + begin, nullptr, first, 0});
+      summands.push_back({derivatives_of_row, pair.b_right + begin, nullptr, first, 0});
     } else if (second != 0) {
-      summands.push_back({derivatives_of_row, b.weights(pair.left) + begin, nullptr, second, 0});
+      summands.push_back({derivatives_of_row, pair.b_left + begin, nullptr, second, 0});
     }
   }
 }

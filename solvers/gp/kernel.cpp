@@ -125,9 +125,10 @@ std::vector<double> axis_lengths(const Kernel& kernel, int dimension) {
   }
   for (std::size_t axis = 0; axis < lengths.size(); ++axis) {
     if (lengths[axis] == none) {
-      refuse(fmt::format("no factor depends on axis {0}, so that points which differ in {0} alone "
-                         "would coincide; add a factor on that axis",
-                         axis_names[axis]));
+      refuse(
+          fmt::format("no factor depends on axis {0}, so that points which differ in {0} alone "
+                      "would coincide; add a factor on that axis",
+                      axis_names[axis]));
     }
   }
   return lengths;
