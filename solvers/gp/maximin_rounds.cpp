@@ -107,18 +107,18 @@ bool MaximinRounds::near(const Box& box, const Rival& rival) const noexcept {
     const double gap = std::max(std::max(box.lower[j] - x, x - box.upper[j]), 0.0);
     sum += gap * gap;
   }
-  return sum <= rival.priority.key;
+  return sum < rival.priority.key;
 }
 
 // Spares most questions while the balls are larger than the ranks' boxes.
 bool MaximinRounds::beaten_by_best(const Rival& rival,
                                    const std::vector<Rival>& best) const noexcept {
   for (const auto [distance2, rank] : reach_) {
-    if (distance2 > rival.priority.key) return false;
+    if (distance2 >= rival.priority.key) return false;
     const Rival& other = best[static_cast<std::size_t>(rank)];
     if (better(other.priority, rival.priority) &&
         order_distance2(other.position.data(), rival.position.data(),
-                        static_cast<int>(dimension_)) <= rival.priority.key) {
+                        static_cast<int>(dimension_)) < rival.priority.key) {
       return true;
     }
   }
@@ -134,7 +134,7 @@ std::vector<std::uint8_t> MaximinRounds::beaten_elsewhere(const std::vector<Riva
   std::vector<std::size_t> asked_for;
   for (std::size_t i = 0; i < rivals.size(); ++i) {
     for (const auto [distance2, rank] : reach_) {
-      if (distance2 > rivals[i].priority.key) break;
+      if (distance2 >= rivals[i].priority.key) break;
       const auto r = static_cast<std::size_t>(rank);
       if (!better(best[r].priority, rivals[i].priority) || !near(boxes_[r], rivals[i])) continue;
       out.add(rank, rivals[i]);
@@ -163,7 +163,7 @@ std::vector<MaximinRounds::Chosen> MaximinRounds::tell(const std::vector<Chosen>
   for (const Chosen& c : chosen) {
     const Rival rival{{c.key, 0, 0}, c.position};
     for (const auto [distance2, rank] : reach_) {
-      if (distance2 > c.key) break;
+      if (distance2 >= c.key) break;
       if (near(boxes_[static_cast<std::size_t>(rank)], rival)) out.add(rank, c);
     }
   }

@@ -13,10 +13,12 @@ namespace mensura::gp {
 
 /// The k-maximin order of one block of points, in parallel rounds (reference: gp_pde 4.2). In one
 /// round every rank finds the unchosen points that are better than all others of this rank in the
-/// ball of their own key, asks the ranks whose box meets the ball whether they know a better one,
-/// and chooses those that nobody beats: exactly the points that beat all unchosen points in their
-/// ball, so the rounds are the same on any number of ranks. A rank that lies further from the ball
-/// than its key, or whose best point is no better, is not asked.
+/// open ball of their own key, asks the ranks whose box meets the ball whether they know a better
+/// one, and chooses those that nobody beats: exactly the points that beat all unchosen points in
+/// their ball, so the rounds are the same on any number of ranks. Why that is the sequential order:
+/// only a point inside the ball can lower the key when it is chosen, all of those have a lower
+/// priority now, and keys never grow, so the sequential search cannot choose one of them first. A
+/// rank whose box is no nearer than the key, or whose best point is no better, is not asked.
 class MaximinRounds {
  public:
   /// Collective. Memory O(points) + O(ranks).

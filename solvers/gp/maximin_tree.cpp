@@ -26,6 +26,14 @@ struct Node {
   std::uint32_t best = none;
 };
 
+/// What every search reads of a point, side by side: a step to another point costs one cache miss.
+template <int D>
+struct Record {
+  std::array<double, D> x;
+  double key;  // squared; negative: chosen
+  std::uint64_t hash;
+};
+
 template <int D>
 double distance2(const double* a, const double* b) noexcept {
   double sum = 0;
@@ -52,6 +60,9 @@ template <int D>
 class Tree final : public MaximinTree {
  public:
   Tree(BlockPoints points, int k);
+  Priority priority(std::uint32_t point) const noexcept override {
+    return {records_[point].key, records_[point].hash, ids_[point]};
+  }
   Position position(std::uint32_t point) const noexcept override;
   Rival best() const noexcept override;
   void find_winners(std::vector<std::uint32_t>& winners) override;
@@ -73,7 +84,6 @@ class Tree final : public MaximinTree {
   void take_points(const BlockPoints& points, const std::vector<Placed>& placed, std::size_t k);
   std::size_t begin(std::uint32_t leaf) const noexcept { return (size() * leaf) >> levels_; }
   std::uint32_t leaf_of(std::uint32_t point) const noexcept;
-  const double* row(std::uint32_t point) const noexcept { return &coordinates_[point * D]; }
   bool blocked(std::uint32_t point);
   bool blocks(std::uint32_t other, const double* x, const Priority& mine) const noexcept;
   std::uint32_t better_in_leaf(std::uint32_t leaf, const double* x,
@@ -86,12 +96,12 @@ class Tree final : public MaximinTree {
   void refresh_leaf(std::uint32_t leaf);
   void refresh_inner(std::uint32_t node);
 
-  unsigned levels_ = 0;                 // below the root
-  std::uint32_t leaves_ = 1;            // 2^levels_; leaf l is node leaves_ + l
-  std::vector<Node<D>> nodes_;          // the children of node i are 2 i and 2 i + 1; the root is 1
-  std::vector<double> diagonal_;        // of every node's box, squared
-  std::size_t others_ = 0;              // k - 1
-  std::vector<double> coordinates_;     // row-major
+  unsigned levels_ = 0;           // below the root
+  std::uint32_t leaves_ = 1;      // 2^levels_; leaf l is node leaves_ + l
+  std::vector<Node<D>> nodes_;    // the children of node i are 2 i and 2 i + 1; the root is 1
+  std::vector<double> diagonal_;  // of every node's box, squared
+  std::size_t others_ = 0;        // k - 1
+  std::vector<Record<D>> records_;
   std::vector<double> nearest_;         // size() x (k - 1), ascending: all but the key
   std::vector<std::uint32_t> witness_;  // the point that was found to block this one last
   std::vector<std::uint32_t> marked_;   // nodes to refresh, all of one level
@@ -155,20 +165,16 @@ void Tree<D>::take_points(const BlockPoints& points, const std::vector<Placed>& 
                           std::size_t k) {
   const std::size_t n = placed.size();
   others_ = k - 1;
-  hashes_.resize(n);
-  keys_.resize(n);
   scales_.resize(n);
   witness_.resize(n);
-  coordinates_.resize(n * D);
+  records_.resize(n);
   nearest_.resize(n * others_);
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t from = placed[i].from;
-    std::copy_n(placed[i].x.begin(), D, &coordinates_[i * D]);
     ids_[i] = points.ids[from];
-    hashes_[i] = coordinate_hash(placed[i].x.data(), D);
     const double* distances = points.nearest.data() + from * k;
     std::copy_n(distances, others_, nearest_.data() + i * others_);
-    keys_[i] = distances[others_];
+    records_[i] = {placed[i].x, distances[others_], coordinate_hash(placed[i].x.data(), D)};
     witness_[i] = static_cast<std::uint32_t>(i);  // no point blocks itself
   }
 }
@@ -183,7 +189,7 @@ std::uint32_t Tree<D>::leaf_of(std::uint32_t point) const noexcept {
 template <int D>
 Position Tree<D>::position(std::uint32_t point) const noexcept {
   Position result{};
-  std::copy_n(row(point), D, result.begin());
+  std::copy_n(records_[point].x.begin(), D, result.begin());
   return result;
 }
 
@@ -193,7 +199,7 @@ Rival Tree<D>::best() const noexcept {
   return point == none ? Rival{} : Rival{priority(point), position(point)};
 }
 
-// In a node no wider than the smallest key in it every point but the best is blocked by the best.
+// In a node narrower than the smallest key in it every point but the best is blocked by the best.
 // So a round looks at about as many points as there are balls, not at all of them.
 template <int D>
 void Tree<D>::find_winners(std::vector<std::uint32_t>& winners) {
@@ -205,7 +211,7 @@ void Tree<D>::find_winners(std::vector<std::uint32_t>& winners) {
     const std::uint32_t index = stack[--depth];
     const Node<D>& node = nodes_[index];
     if (node.best == none) continue;
-    if (diagonal_[index] <= node.smallest) {
+    if (diagonal_[index] < node.smallest) {
       if (!blocked(node.best)) winners.push_back(node.best);
     } else if (index < leaves_) {
       stack[depth++] = 2 * index;
@@ -213,7 +219,7 @@ void Tree<D>::find_winners(std::vector<std::uint32_t>& winners) {
     } else {
       const auto end = static_cast<std::uint32_t>(begin(index - leaves_ + 1));
       for (auto i = static_cast<std::uint32_t>(begin(index - leaves_)); i < end; ++i) {
-        if (keys_[i] >= 0 && !blocked(i)) winners.push_back(i);
+        if (records_[i].key >= 0 && !blocked(i)) winners.push_back(i);
       }
     }
   }
@@ -221,13 +227,14 @@ void Tree<D>::find_winners(std::vector<std::uint32_t>& winners) {
 
 template <int D>
 bool Tree<D>::blocks(std::uint32_t other, const double* x, const Priority& mine) const noexcept {
-  return keys_[other] >= mine.key && distance2<D>(row(other), x) <= mine.key &&
+  const Record<D>& record = records_[other];
+  return record.key >= mine.key && distance2<D>(record.x.data(), x) < mine.key &&
          better(priority(other), mine);
 }
 
 template <int D>
 bool Tree<D>::blocked(std::uint32_t point) {
-  const double* x = row(point);
+  const double* x = records_[point].x.data();
   const Priority mine = priority(point);
   if (blocks(witness_[point], x, mine)) return true;
   std::uint32_t found = better_in_leaf(leaf_of(point), x, mine);
@@ -251,7 +258,7 @@ template <int D>
 bool Tree<D>::may_hold_better(const Node<D>& node, const double* x,
                               const Priority& mine) const noexcept {
   if (node.largest < mine.key || (node.largest == mine.key && node.hash > mine.hash)) return false;
-  return box_distance2<D>(node, x) <= mine.key;
+  return box_distance2<D>(node, x) < mine.key;
 }
 
 template <int D>
@@ -276,8 +283,8 @@ std::uint32_t Tree<D>::find_better(const double* x, const Priority& mine) const 
 
 template <int D>
 void Tree<D>::choose(std::uint32_t point) {
-  scales_[point] = keys_[point];
-  keys_[point] = -1;
+  scales_[point] = records_[point].key;
+  records_[point].key = -1;
   mark(leaves_ + leaf_of(point));
 }
 
@@ -306,25 +313,24 @@ void Tree<D>::lower_leaf(std::uint32_t leaf, const double* x, double key) {
   const auto end = static_cast<std::uint32_t>(begin(leaf + 1));
   bool changed = false;
   for (auto i = static_cast<std::uint32_t>(begin(leaf)); i < end; ++i) {
-    const double distance = distance2<D>(row(i), x);
-    if (!(distance < std::min(key, keys_[i]))) continue;
+    const double distance = distance2<D>(records_[i].x.data(), x);
+    if (!(distance < std::min(key, records_[i].key))) continue;
     insert(i, distance);
     changed = true;
   }
   if (changed) mark(leaves_ + leaf);
 }
 
+// One pass of exchanges, because whether and where the list changes is anybody's guess.
 template <int D>
 void Tree<D>::insert(std::uint32_t point, double distance) {
   double* list = nearest_.data() + point * others_;
-  std::size_t place = others_;
-  if (place == 0 || list[place - 1] <= distance) {
-    keys_[point] = distance;
-    return;
+  for (std::size_t place = 0; place < others_; ++place) {
+    const double smaller = std::min(list[place], distance);
+    distance = std::max(list[place], distance);
+    list[place] = smaller;
   }
-  keys_[point] = list[place - 1];
-  for (--place; place > 0 && list[place - 1] > distance; --place) list[place] = list[place - 1];
-  list[place] = distance;
+  records_[point].key = distance;
 }
 
 template <int D>
@@ -357,14 +363,14 @@ void Tree<D>::refresh_leaf(std::uint32_t leaf) {
   const std::size_t first = begin(leaf), last = begin(leaf + 1);
   double largest = -1, smallest = infinity;
   for (std::size_t i = first; i < last; ++i) {
-    largest = std::max(largest, keys_[i]);
-    smallest = std::min(smallest, keys_[i] < 0 ? infinity : keys_[i]);
+    largest = std::max(largest, records_[i].key);
+    smallest = std::min(smallest, records_[i].key < 0 ? infinity : records_[i].key);
   }
   Priority top;
   std::uint32_t best = none;
   for (std::size_t i = first; i < last && largest >= 0; ++i) {
     const auto point = static_cast<std::uint32_t>(i);
-    if (keys_[i] != largest || !better(priority(point), top)) continue;
+    if (records_[i].key != largest || !better(priority(point), top)) continue;
     top = priority(point);
     best = point;
   }

@@ -57,17 +57,15 @@ class MaximinTree {
   /// Tight box of all points; lower > upper when there are none.
   const Position& lower() const noexcept { return lower_; }
   const Position& upper() const noexcept { return upper_; }
-  Priority priority(std::uint32_t point) const noexcept {
-    return {keys_[point], hashes_[point], ids_[point]};
-  }
+  virtual Priority priority(std::uint32_t point) const noexcept = 0;
   virtual Position position(std::uint32_t point) const noexcept = 0;
 
   /// The best unchosen point; a negative key when all are chosen.
   virtual Rival best() const noexcept = 0;
   /// Replaces `winners` by the unchosen points that are better than every other unchosen point of
-  /// this rank in the closed ball of their own key.
+  /// this rank in the open ball of their own key.
   virtual void find_winners(std::vector<std::uint32_t>& winners) = 0;
-  /// Whether an unchosen point of this rank in the closed ball of the rival's key is better.
+  /// Whether an unchosen point of this rank in the open ball of the rival's key is better.
   virtual bool beats(const Rival& rival) const noexcept = 0;
   /// Takes the point out of the competition; its key becomes final.
   virtual void choose(std::uint32_t point) = 0;
@@ -78,13 +76,11 @@ class MaximinTree {
   virtual void refresh() = 0;
 
   std::span<const std::uint64_t> ids() const noexcept { return ids_; }
-  std::span<const std::uint64_t> hashes() const noexcept { return hashes_; }
   std::span<const double> scales() const noexcept { return scales_; }  ///< squared keys at choice
 
  protected:
   Position lower_{}, upper_{};
-  std::vector<std::uint64_t> ids_, hashes_;
-  std::vector<double> keys_;    // squared; negative: chosen
+  std::vector<std::uint64_t> ids_;
   std::vector<double> scales_;  // squared keys at choice
 };
 

@@ -162,7 +162,7 @@ void order_block(const Communicator& comm, BlockPoints points, std::uint32_t blo
     result.points.coordinates.insert(result.points.coordinates.end(), x.begin(),
                                      x.begin() + static_cast<std::ptrdiff_t>(d));
     result.points.ids.push_back(tree.ids()[i]);
-    result.keys.push_back({block, tree.scales()[i], tree.hashes()[i], tree.ids()[i]});
+    result.keys.push_back({block, tree.scales()[i], tree.priority(i).hash, tree.ids()[i]});
   }
   result.rounds += rounds.rounds();
 }

@@ -40,11 +40,13 @@ double order_distance2(const double* a, const double* b, int dimension) noexcept
 /// Collective. Exact k-maximin order: the boundary points by themselves first, then interior and
 /// data points together, starting from the distances to the boundary points. Equal, bit for bit, to
 /// the sequential farthest-point order (priority: larger key, then smaller hash) on any number of
-/// ranks: a point may be chosen in a round when it has the highest priority among all unchosen
-/// points in the ball of its own key (reference: gp_pde 4.2). k >= 1. Memory O(N / P) beside O(P)
-/// boxes. `name_of` turns a global id into words for messages ("boundary row 3 of points.h5:/b").
-/// Throws Error{input_data} on all ranks when two points coincide, and names them. `poll` is called
-/// collectively every round.
+/// ranks, and so is the number of rounds: a point may be chosen in a round when it has the highest
+/// priority among all unchosen points in the open ball of its own key (reference: gp_pde 4.2).
+/// k >= 1; dimension 1, 2 or 3. Memory O(N / P) beside O(P) boxes. Coordinates -0 become 0.
+/// `name_of` turns any global id into words for messages ("boundary row 3 of points.h5:/b"); it is
+/// called on all ranks. Throws Error{input_data} on all ranks when two points coincide, and names
+/// them; Error{usage} for k or dimension out of range. `poll` is called collectively every round
+/// and may be empty.
 OrderedPoints maximin_order(const parallel::Communicator& comm, PointSet points, int k,
                             const std::function<std::string(std::uint64_t)>& name_of,
                             const std::function<void()>& poll);

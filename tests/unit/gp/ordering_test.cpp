@@ -293,6 +293,54 @@ TEST(OrderNumbers, KnowsNoIds) {
   EXPECT_EQ(differences(order(permuted), plain), 0);
 }
 
+/// Rounds of one block without boundary, by their definition: all points that beat every open
+/// point within their key.
+std::int64_t count_rounds(const Cloud& cloud, int k) {
+  struct Point {
+    std::int64_t row;
+    std::uint64_t hash;
+    std::vector<double> distances;
+  };
+  std::vector<Point> open;
+  for (std::int64_t i = 0; i < cloud.size(); ++i) {
+    open.push_back({i, gp::coordinate_hash(cloud.row(i), cloud.dimension),
+                    std::vector<double>(static_cast<std::size_t>(k), infinity)});
+  }
+  const auto distance2 = [&](const Point& a, const Point& b) {
+    return gp::order_distance2(cloud.row(a.row), cloud.row(b.row), cloud.dimension);
+  };
+  std::int64_t rounds = 0;
+  for (; !open.empty(); ++rounds) {
+    std::vector<Point> chosen, rest;
+    for (const Point& a : open) {
+      const double key = a.distances.back();
+      const bool beaten = std::ranges::any_of(open, [&](const Point& b) {
+        return std::pair(-b.distances.back(), b.hash) < std::pair(-key, a.hash) &&
+               distance2(a, b) < key;
+      });
+      (beaten ? rest : chosen).push_back(a);
+    }
+    for (Point& a : rest) {
+      for (const Point& c : chosen) {
+        if (distance2(a, c) < c.distances.back()) a.distances.push_back(distance2(a, c));
+      }
+      std::ranges::sort(a.distances);
+      a.distances.resize(static_cast<std::size_t>(k));
+    }
+    open = std::move(rest);
+  }
+  return rounds;
+}
+
+TEST(OrderNumbers, RoundsAreThoseOfTheDefinitionOnAnyNumberOfRanks) {
+  EXPECT_EQ(expect_sequential(random_cloud(2, {0, 700, 0}, 17), 3),
+            count_rounds(random_cloud(2, {0, 700, 0}, 17), 3));
+  EXPECT_EQ(expect_sequential(grid_cloud(2, 25, false), 3),
+            count_rounds(grid_cloud(2, 25, false), 3));
+  EXPECT_EQ(expect_sequential(grid_cloud(3, 8, false), 1),
+            count_rounds(grid_cloud(3, 8, false), 1));
+}
+
 // Growth of the rounds is logarithmic (gp_pde 4.2: 26 to 62 for one block of 4096 points); the
 // number does not depend on ranks, so the bound has room for another data set only.
 TEST(OrderNumbers, RoundsAndQuestionsStayFew) {
