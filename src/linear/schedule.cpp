@@ -8,6 +8,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "linear/rehearsal.hpp"
 #include "linear/rounds.hpp"
 
 namespace mensura::linear {
@@ -377,6 +378,7 @@ Schedule make_schedule(const Communicator& comm, const LocalPattern& pattern,
     schedule.steps = make_steps(in, units.place, out);
     schedule.units = std::move(units.units);
   });
+  rehearse(comm, pattern, schedule);
   return schedule;
 }
 

@@ -22,9 +22,9 @@ struct TriangularStatistics {
 /// Forward and backward substitution with a distributed matrix L that some symmetric permutation
 /// makes lower triangular, its rows owned by ranks in any way (MATMPIAIJ or MATSEQAIJ; PETSc has no
 /// such solve for MPIAIJ). Rows are scheduled by stages: what a stage needs from other ranks was
-/// sent in the stages before; rows that never reach another rank are left to the end (forward) or
-/// done at the start (backward). The schedule is static, so that results on one number of ranks are
-/// bitwise repeatable. Keeps a reference to the matrix and reads its current values.
+/// sent in the stages before; rows that no other rank waits for fill the time spent waiting and
+/// the end (forward) or the start (backward). The schedule is static, so that results on one number
+/// of ranks are bitwise repeatable. Keeps a reference to the matrix and reads its current values.
 class TriangularSolver {
  public:
   /// Collective. `elimination`: all local rows (from 0), each after the local rows that it needs.
