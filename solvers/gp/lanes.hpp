@@ -6,6 +6,10 @@
 
 #include "points/lanes.hpp"
 
+// GCC warns that functions returning such vectors are called differently with and without AVX-512;
+// here they are all inlined.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 namespace mensura::gp {
 
 /// Eight doubles side by side, every lane an IEEE operation of its own: a lane's bits do not depend
