@@ -147,8 +147,7 @@ struct Derivatives::Work {
       square = fused(component[axis], component[axis], square);
     }
     r = root(square);
-    const Eight zero = all(0.0);
-    const Eight inverse = r > zero ? 1.0 / r : zero;
+    const Eight inverse = inverse_or_zero(r);
     for (std::size_t axis = 0; axis < D; ++axis) e[axis] = component[axis] * inverse;
     g = scaled.function.evaluate(r, square);
   }
@@ -157,7 +156,7 @@ struct Derivatives::Work {
   [[gnu::always_inline]] void jet(const Scaled& scaled, Jet<D>& out) const {
     radial_jet<D, Order>(g, r, e, out);
     for (std::size_t k = 1; k < MultiIndices<D>::count(Order); ++k) {
-      out[k] *= all(scaled.power[k]);
+      out[k] = scaled.power[k] * out[k];
     }
   }
 
@@ -204,7 +203,7 @@ void Derivatives::evaluate_partials(const std::array<double, 3>& x,
         multiply<D, Order>(before, factor, term);
       }
       if (t == 0) continue;
-      for (std::size_t k = 0; k < MultiIndices<D>::count(Order); ++k) total[k] += term[k];
+      for (std::size_t k = 0; k < MultiIndices<D>::count(Order); ++k) total[k] = total[k] + term[k];
     }
     for (std::size_t k = 0; k < MultiIndices<D>::count(Order); ++k) {
       if (request.wanted[k]) store(total[k], out[k] + j);

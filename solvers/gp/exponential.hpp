@@ -8,19 +8,15 @@ namespace mensura::gp {
 namespace detail {
 
 /// p 2^n for integers -1200 < n <= 0 held in doubles, rounded once when the result is subnormal.
-[[gnu::always_inline]] inline Eight scaled(const Eight& p, const Eight& n) {
+[[gnu::always_inline]] inline Register scaled(Register p, Register n) {
 #if defined(__AVX512F__)
-  return (Eight)_mm512_maskz_scalef_pd(0xff, (__m512d)p, (__m512d)n);  // plain form: warnings
+  return (Register)_mm512_maskz_scalef_pd(0xff, (__m512d)p, (__m512d)n);  // plain form: a warning
 #else
   // The lift by 2^200 keeps the exponent field valid; only the last product can round.
   constexpr double lift = 200, bias = 1023;
-  const Eight shifted = n + all(0x1.8p52 + lift + bias);
-  EightIntegers bits;
-  std::memcpy(&bits, &shifted, sizeof bits);
-  bits <<= 52;
-  Eight power;
-  std::memcpy(&power, &bits, sizeof power);
-  return (p * power) * all(0x1p-200);
+  const Register shifted = n + (0x1.8p52 + lift + bias);
+  const RegisterBits power = (RegisterBits)shifted << 52;
+  return (p * (Register)power) * 0x1p-200;
 #endif
 }
 
@@ -45,7 +41,8 @@ namespace detail {
   const Eight middle = fused(fused(all(q[7]), r, all(q[6])), r2, fused(all(q[5]), r, all(q[4])));
   const Eight high = fused(all(q[9]), r, all(q[8]));
   const Eight rest = fused(fused(high, r4, middle), r4, low);
-  return detail::scaled(all(1.0) + fused(r2, rest, r), n);
+  return detail::each([](Register p, Register k) { return detail::scaled(p, k); },
+                      all(1.0) + fused(r2, rest, r), n);
 }
 
 }  // namespace mensura::gp

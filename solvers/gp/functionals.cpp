@@ -92,8 +92,9 @@ void Functionals::spread(const double* from, std::size_t first_point, std::size_
     for (std::size_t r = begin; r < end; r += 8) {
       // Two aligned loads: a straddling one would wait for the stores that just wrote these lines.
       const auto base = (static_cast<std::size_t>(point_[r]) - first_point) / 8 * 8;
-      const auto within = *reinterpret_cast<const EightIntegers*>(within_.data() + r);
-      store(__builtin_shuffle(load(from + base), load(from + base + 8), within), to + (r - begin));
+      const auto within = *reinterpret_cast<const RegisterBits*>(within_.data() + r);
+      const Register low = load(from + base).a, high = load(from + base + 8).a;
+      store({__builtin_shuffle(low, high, within)}, to + (r - begin));
     }
     return;
   }

@@ -2,70 +2,162 @@
 #pragma once
 
 #include <cmath>
-#include <cstring>
+#include <cstddef>
 
-#include "points/lanes.hpp"
-
-// GCC warns that functions returning such vectors are called differently with and without AVX-512;
-// here they are all inlined.
-#pragma GCC diagnostic ignored "-Wpsabi"
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 namespace mensura::gp {
 
-/// Eight doubles side by side, every lane an IEEE operation of its own: a lane's bits do not depend
-/// on the other lanes.
-using points::Eight;
+// The widest register there is: GCC 12 takes wider vectors through memory, at a fifth of the speed.
+#if defined(__AVX512F__)
+inline constexpr std::size_t register_lanes = 8;
+#elif defined(__AVX2__)
+inline constexpr std::size_t register_lanes = 4;
+#else
+inline constexpr std::size_t register_lanes = 2;
+#endif
+typedef double Register
+    __attribute__((vector_size(8 * register_lanes), aligned(8 * register_lanes), may_alias));
+typedef double LooseRegister
+    __attribute__((vector_size(8 * register_lanes), aligned(8), may_alias));
+typedef long long RegisterBits
+    __attribute__((vector_size(8 * register_lanes), aligned(8 * register_lanes), may_alias));
 
-/// Eight integers side by side (shuffle positions, bits of doubles).
-typedef long long EightIntegers __attribute__((vector_size(64), aligned(64), may_alias));
+/// Eight doubles side by side in one, two or four registers. Every lane is an IEEE operation of its
+/// own: its bits depend neither on the other lanes nor on the width of a register.
+struct alignas(64) Eight {
+#if defined(__AVX512F__)
+  Register a;
+#elif defined(__AVX2__)
+  Register a, b;
+#else
+  Register a, b, c, d;
+#endif
+};
 
-/// Eight doubles anywhere in memory.
-typedef double LooseEight __attribute__((vector_size(64), aligned(8), may_alias));
+namespace detail {
 
-[[gnu::always_inline]] inline Eight load(const double* from) {
-  return *reinterpret_cast<const Eight*>(from);
+/// f(0), f(1), ...: an Eight from its registers.
+template <class F>
+[[gnu::always_inline]] inline Eight filled(F f) {
+#if defined(__AVX512F__)
+  return {f(0U)};
+#elif defined(__AVX2__)
+  return {f(0U), f(1U)};
+#else
+  return {f(0U), f(1U), f(2U), f(3U)};
+#endif
 }
-[[gnu::always_inline]] inline Eight load_loose(const double* from) {
-  return (Eight) * reinterpret_cast<const LooseEight*>(from);
+
+/// f on the first registers of its arguments, the second ones, and so on.
+template <class F, class... E>
+[[gnu::always_inline]] inline Eight each(F f, const E&... e) {
+#if defined(__AVX512F__)
+  return {f(e.a...)};
+#elif defined(__AVX2__)
+  return {f(e.a...), f(e.b...)};
+#else
+  return {f(e.a...), f(e.b...), f(e.c...), f(e.d...)};
+#endif
+}
+
+[[gnu::always_inline]] inline Register broadcast(double value) {
+  return value - Register{};  // keeps the sign of zero
+}
+
+[[gnu::always_inline]] inline Register fused(Register x, Register y, Register z) {
+#if defined(__AVX512F__)
+  return (Register)_mm512_fmadd_pd((__m512d)x, (__m512d)y, (__m512d)z);
+#elif defined(__AVX2__) && defined(__FMA__)
+  return (Register)_mm256_fmadd_pd((__m256d)x, (__m256d)y, (__m256d)z);
+#else
+  return x * y + z;
+#endif
+}
+
+[[gnu::always_inline]] inline Register root(Register x) {
+#if defined(__AVX512F__)
+  return (Register)_mm512_maskz_sqrt_pd(0xff, (__m512d)x);  // the plain form trips a warning
+#elif defined(__AVX2__)
+  return (Register)_mm256_sqrt_pd((__m256d)x);
+#elif defined(__SSE2__)
+  return (Register)_mm_sqrt_pd((__m128d)x);
+#else
+  return Register{std::sqrt(x[0]), std::sqrt(x[1])};
+#endif
+}
+
+}  // namespace detail
+
+[[gnu::always_inline]] inline Eight all(double value) {
+  return detail::filled([=](std::size_t) { return detail::broadcast(value); });
+}
+
+/// From and to memory aligned to 64 bytes; `store_loose`: to any double.
+[[gnu::always_inline]] inline Eight load(const double* from) {
+  return detail::filled(
+      [=](std::size_t i) { return *reinterpret_cast<const Register*>(from + i * register_lanes); });
 }
 [[gnu::always_inline]] inline void store(const Eight& value, double* to) {
-  *reinterpret_cast<Eight*>(to) = value;
+  std::size_t i = 0;
+  detail::each(
+      [&](Register r) { return *reinterpret_cast<Register*>(to + register_lanes * i++) = r; },
+      value);
 }
 [[gnu::always_inline]] inline void store_loose(const Eight& value, double* to) {
-  *reinterpret_cast<LooseEight*>(to) = (LooseEight)value;
+  std::size_t i = 0;
+  detail::each(
+      [&](Register r) {
+        *reinterpret_cast<LooseRegister*>(to + register_lanes * i++) = (LooseRegister)r;
+        return r;
+      },
+      value);
 }
-[[gnu::always_inline]] inline Eight all(double value) {
-  return Eight{value, value, value, value, value, value, value, value};
+
+[[gnu::always_inline]] inline Eight operator+(const Eight& x, const Eight& y) {
+  return detail::each([](Register a, Register b) { return a + b; }, x, y);
+}
+[[gnu::always_inline]] inline Eight operator-(const Eight& x, const Eight& y) {
+  return detail::each([](Register a, Register b) { return a - b; }, x, y);
+}
+[[gnu::always_inline]] inline Eight operator*(const Eight& x, const Eight& y) {
+  return detail::each([](Register a, Register b) { return a * b; }, x, y);
+}
+[[gnu::always_inline]] inline Eight operator*(double x, const Eight& y) {
+  return all(x) * y;
 }
 
 /// a * b + c: one rounding where the processor has fused operations, two elsewhere.
 [[gnu::always_inline]] inline Eight fused(const Eight& a, const Eight& b, const Eight& c) {
-#if defined(__AVX512F__)
-  return (Eight)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-#elif defined(__FMA__) && defined(__AVX2__)
-  alignas(64) double result[8];
-  const double *pa = points::lanes_of(a), *pb = points::lanes_of(b), *pc = points::lanes_of(c);
-  for (int half = 0; half < 8; half += 4) {
-    _mm256_store_pd(result + half,
-                    _mm256_fmadd_pd(_mm256_load_pd(pa + half), _mm256_load_pd(pb + half),
-                                    _mm256_load_pd(pc + half)));
-  }
-  return load(result);
-#else
-  return a * b + c;
-#endif
+  return detail::each([](Register x, Register y, Register z) { return detail::fused(x, y, z); }, a,
+                      b, c);
 }
 
 /// Square root, correctly rounded.
 [[gnu::always_inline]] inline Eight root(const Eight& a) {
-#if defined(__AVX512F__)
-  return (Eight)_mm512_maskz_sqrt_pd(0xff, (__m512d)a);  // the plain form trips warnings
-#else
-  alignas(64) double result[8];
-  const double* lanes = points::lanes_of(a);
-  for (int i = 0; i < 8; ++i) result[i] = std::sqrt(lanes[i]);
-  return load(result);
-#endif
+  return detail::each([](Register x) { return detail::root(x); }, a);
+}
+
+/// The smaller of a and the limit; NaN stays NaN.
+[[gnu::always_inline]] inline Eight at_most(const Eight& a, double limit) {
+  return detail::each(
+      [=](Register x) {
+        const Register bound = detail::broadcast(limit);
+        return x > bound ? bound : x;
+      },
+      a);
+}
+
+/// 1 / a, and 0 where a is not above 0.
+[[gnu::always_inline]] inline Eight inverse_or_zero(const Eight& a) {
+  return detail::each(
+      [](Register x) {
+        const Register zero{};
+        return x > zero ? 1.0 / x : zero;
+      },
+      a);
 }
 
 }  // namespace mensura::gp

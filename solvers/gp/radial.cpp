@@ -99,9 +99,8 @@ void RadialShape::set_gaussian(double scale, int dimension, double weight) {
 template <int Degree, bool Squared, std::size_t Count>
 inline void RadialShape::evaluate(const Eight& r, const Eight& square, Eight* out) const {
   const Eight scaled = (Squared ? square : r) * all(scale_);
-  const Eight limit = all(Squared ? 2 * far : far);
-  const Eight u = scaled > limit ? limit : scaled;  // keeps NaN
-  const Eight decay = exponential(Squared ? u * all(-0.5) : -u);
+  const Eight u = at_most(scaled, Squared ? 2 * far : far);
+  const Eight decay = exponential((Squared ? -0.5 : -1.0) * u);
 #pragma GCC unroll 8
   for (std::size_t c = 0; c < Count; ++c) {
     Eight p = all(coefficient_[c][Degree]);
@@ -190,7 +189,7 @@ Channels RadialFunction::evaluate(const Eight& r, const Eight& square) const {
     for (std::size_t k = 1; k < shapes.size(); ++k) {
       term = product(term, evaluate_shape(shapes[k], r, square), square);
     }
-    for (std::size_t c = 0; c < channels; ++c) sum[c] += term[c];
+    for (std::size_t c = 0; c < channels; ++c) sum[c] = sum[c] + term[c];
   }
   const double d = dimension_;
   sum[lap] = d * sum[g1] + sum[r2g2];
