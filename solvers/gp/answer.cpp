@@ -160,7 +160,9 @@ void compare_with_exact(const parallel::Communicator& comm, const Problem& probl
     std::transform(rows.begin(), rows.end(), exact.begin(),
                    [&](double x) { return cole_hopf(x, time, equation.viscosity); });
   } else if (equation.exact.present()) {
-    exact = evaluate(comm, equation.exact, {answer.dimension, rows, {}, 0, time});
+    std::vector<std::uint64_t> ids;  // a dataset has one number per prediction point
+    for (const std::size_t i : inside) ids.push_back(static_cast<std::uint64_t>(answer.first) + i);
+    exact = evaluate(comm, equation.exact, {answer.dimension, rows, ids, answer.total, time});
   } else {
     return;
   }

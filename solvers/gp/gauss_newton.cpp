@@ -19,6 +19,9 @@ namespace {
 constexpr double decrease = 1e-4;
 constexpr double least_damping = 1.0 / 1024;
 constexpr double trusted_step = 1e-5;
+// Rates of convergence that are believed, and that mean none.
+constexpr double most_rate = 0.5;
+constexpr double stagnation = 0.1;
 
 }  // namespace
 
@@ -46,7 +49,7 @@ struct GaussNewton::Callbacks {
     const auto& self = *static_cast<GaussNewton*>(context);
     *reason = SNES_CONVERGED_ITERATING;
     if (!std::isfinite(norm)) *reason = SNES_DIVERGED_FNORM_NAN;
-    if (self.last_.relative_step <= self.solve_.newton) *reason = SNES_CONVERGED_SNORM_RELATIVE;
+    if (self.converged_) *reason = SNES_CONVERGED_SNORM_RELATIVE;
     return 0;
   }
 };
@@ -96,9 +99,10 @@ void GaussNewton::start(std::span<const double> state, std::vector<double> value
   evaluated_ = false;
   converged_ = false;
   last_ = NewtonStep{};
+  previous_step_ = 1;
 }
 
-void GaussNewton::resume(std::span<const double> mean, const NewtonStep& last) {
+void GaussNewton::resume(std::span<const double> mean, const NewtonStep& last, bool converged) {
   std::copy(mean.begin(), mean.end(), mean_.begin());
   PetscScalar* defect = nullptr;
   const PetscScalar* state = nullptr;
@@ -108,8 +112,9 @@ void GaussNewton::resume(std::span<const double> mean, const NewtonStep& last) {
   check_petsc(VecRestoreArray(initial_defect_.get(), &defect), "VecRestoreArray");
   check_petsc(VecRestoreArrayRead(state_.get(), &state), "VecRestoreArrayRead");
   last_ = last;
+  previous_step_ = last.relative_step;
   evaluated_ = true;
-  converged_ = last_.relative_step <= solve_.newton || equation_.linear();
+  converged_ = converged;
 }
 
 void GaussNewton::evaluate(Vec x, Vec f) {
@@ -153,7 +158,17 @@ void GaussNewton::evaluate(Vec x, Vec f) {
                           "more points, or a larger factor.nugget");
   }
   last_.relative_step = size > 0 ? step / size : step;
-  converged_ = last_.relative_step <= solve_.newton || equation_.linear();
+  converged_ = test(std::exchange(previous_step_, last_.relative_step));
+}
+
+// Converged: the last step is below the tolerance; or the next one would be, at the rate of the
+// last two; or the steps no longer shrink and are as small as the linear solves are accurate.
+bool GaussNewton::test(double previous) const {
+  const double step = last_.relative_step;
+  if (equation_.linear() || step <= solve_.newton) return true;
+  const double rate = step / previous;
+  if (rate < most_rate && step * rate / (1 - rate) <= solve_.newton) return true;
+  return step <= solve_.tolerance && rate > stagnation;
 }
 
 double GaussNewton::merit(Vec x) const {

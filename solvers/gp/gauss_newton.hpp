@@ -44,7 +44,7 @@ class GaussNewton {
 
   /// Collective. Takes up a search that another run began: after start() at the state of the last
   /// evaluation, `mean` is what it gave.
-  void resume(std::span<const double> mean, const NewtonStep& last);
+  void resume(std::span<const double> mean, const NewtonStep& last, bool converged);
 
   /// Collective. The first call evaluates G at the start, every further one takes a damped step and
   /// evaluates G there: one linear solve each.
@@ -61,6 +61,7 @@ class GaussNewton {
   void evaluate(Vec x, Vec f);
   void search(SNESLineSearch line_search);
   double merit(Vec x) const;
+  bool test(double previous) const;
 
   const parallel::Communicator& comm_;
   const Pattern& pattern_;
@@ -76,6 +77,7 @@ class GaussNewton {
   const std::function<void()>* poll_ = nullptr;
   std::exception_ptr failure_;
   NewtonStep last_{};
+  double previous_step_ = 1;
   bool evaluated_ = false, converged_ = false;
 };
 

@@ -112,7 +112,7 @@ void GpJob::begin() {
     step.relative_step = last.relative_step;
     step.damping = last.damping;
     step.equation_residual = last.equation_residual;
-    newton_->resume(mean_, step);
+    newton_->resume(mean_, step, solved_ && !stalled_);
     if (problem_.factor.method == FactorMethod::dense) {  // its kernel sums need the weights again
       newton_->start(start, values, noise);
       newton_->step([] {});
@@ -142,11 +142,12 @@ void GpJob::newton_step(run::Context& context) {
   if (!solved_ && steps_done_ >= problem_.solve.max_newton) {
     solved_ = true;
     stalled_ = true;
-    context.warn(
-        fmt::format("Gauss-Newton did not converge in {} steps: the last relative change is "
-                    "{:.3g}, wanted {:g}; "
-                    "raise solve.max_newton, use more points, or loosen solve.newton",
-                    steps_done_, step.relative_step, problem_.solve.newton));
+    context.warn(fmt::format(
+        "Gauss-Newton did not converge in {} steps: the last relative change is "
+        "{:.3g}, wanted {:g}; "
+        "raise factor.neighbours (5 is safer on irregular points) or solve.max_newton, or loosen "
+        "solve.newton",
+        steps_done_, step.relative_step, problem_.solve.newton));
   }
 }
 

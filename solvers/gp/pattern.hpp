@@ -43,7 +43,7 @@ struct PatternOptions {
   /// Supernodes: levels of the scale l by this ratio (reference 3.2 (d)) ...
   double level_ratio = 1.5;
   /// ... and cells of this many level lengths. Larger cells mean fewer, larger dense blocks.
-  double cell = 1.0;
+  double cell = 2.25;
 };
 
 /// The sparsity of the inverse-Cholesky factor over points, independent of the number of ranks:

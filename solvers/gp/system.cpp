@@ -67,7 +67,10 @@ void System::order(run::Context& context) {
   for (std::size_t i = 0; i < points.coordinates.size(); ++i) {
     points.coordinates[i] *= axis_scale_[i % d];
   }
-  const PointSet description{points.dimension, points.counts, {}, {}};
+  PointSet description;  // what names need; the points themselves move on
+  description.dimension = points.dimension;
+  description.counts = points.counts;
+  description.data_counts = points.data_counts;
   const auto phase = context.timers.phase("ordering");
   ordered_ = maximin_order(
       comm_, std::move(points), problem_.factor.neighbours,
