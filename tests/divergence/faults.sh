@@ -1,6 +1,6 @@
 # Faults: damaged checkpoint, read-only and full output folder, killed and frozen ranks. Never a hang over
 # 30 s, always the documented exit code.
-. "$(dirname "$0")/common.sh"
+. "$SUPPORT/driver.sh"
 cat > deck.yaml << 'DECK'
 sets:
   p: {generate: {law: gaussian, dimension: 2, count: 4000}}

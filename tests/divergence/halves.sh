@@ -1,5 +1,5 @@
 # Null test on real data: even and odd rows of one photograph. Every interval must hold zero.
-. "$(dirname "$0")/common.sh"
+. "$SUPPORT/driver.sh"
 [ -n "${MENSURA_DATA:-}" ] || skip "needs MENSURA_DATA with photographs.h5"
 run 2 --output out "$PROJECT/inputs/divergence/halves.yaml"
 expect_code 0 "halves"

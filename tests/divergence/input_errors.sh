@@ -1,5 +1,5 @@
 # Wrong data: exit 3 with the file, the dataset and the first offending row and column; never results.
-. "$(dirname "$0")/common.sh"
+. "$SUPPORT/driver.sh"
 "$MAKE_SETS" sets.h5 || fail "make_sets"
 head -c 20000 sets.h5 > truncated.h5
 printf 'no HDF5 at all\n' > text.h5

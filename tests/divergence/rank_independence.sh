@@ -1,6 +1,6 @@
 # Every number in `results` is bitwise equal on 1, 2, 3, 4 and 7 ranks, with coincident points within
 # and between the sets, all methods, unequal sizes.
-. "$(dirname "$0")/common.sh"
+. "$SUPPORT/driver.sh"
 "$MAKE_SETS" sets.h5 || fail "make_sets"
 for d in 1 2 3 8; do
   cat > deck.yaml << DECK

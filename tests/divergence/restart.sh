@@ -1,6 +1,6 @@
 # Runs that were stopped (USR1, wall limit) or killed between checkpoints finish after --restart auto on
 # other numbers of ranks with bitwise the same results; a folder in use is refused.
-. "$(dirname "$0")/common.sh"
+. "$SUPPORT/driver.sh"
 "$MAKE_SETS" sets.h5 || fail "make_sets"
 cat > deck.yaml << 'DECK'
 sets:
@@ -19,36 +19,17 @@ DECK
 run 2 --output whole deck.yaml
 expect_code 0 "uninterrupted run"
 
-# start RANKS FOLDER arguments...: in the background, slowed down; its process in $job
-start() {
-  MENSURA_TEST_FAULT="slow:seconds=0.25${EXTRA_FAULT:-}" "$MPIEXEC" -n "$1" "$PROGRAM" --restart auto \
-    --output "$2" "${@:3}" deck.yaml > "$2.txt" 2>&1 &
-  job=$!
-}
-
-# wait_for FOLDER PATTERN: until this start's output shows it
-wait_for() {
-  for _ in $(seq 400); do
-    grep -q "$2" "$1.txt" 2> /dev/null && return
-    sleep 0.1
-  done
-  fail "$1 never said '$2'"
-}
-
-ended() {
-  wait "$job"
-  code=$?
-  text=$(cat "$1.txt")
-}
+SLOW="slow:seconds=0.25"
+FAULT=$SLOW
 
 # USR1: checkpoint, stop, 75; then on three ranks, stopped again; then to the end on one rank.
-start 2 usr1
+start 2 usr1 deck.yaml
 wait_for usr1 'batches'
 sleep 1
 kill -USR1 "$job"
 ended usr1
 expect_code 75 "stopped by USR1"
-start 3 usr1
+start 3 usr1 deck.yaml
 wait_for usr1 'batches'
 kill -USR1 "$job"
 ended usr1
@@ -58,7 +39,7 @@ expect_code 0 "restart after USR1"
 expect_same_results whole usr1 "restart after USR1"
 
 # The wall limit.
-start 3 wall --wall 00:00:05
+start 3 wall --wall 00:00:05 deck.yaml
 ended wall
 expect_code 75 "stopped by the wall limit"
 run 2 --restart auto --output wall deck.yaml
@@ -66,9 +47,9 @@ expect_code 0 "restart after the wall limit"
 expect_same_results whole wall "restart after the wall limit"
 
 # A rank killed between checkpoints (before step 12), with checkpoints every second.
-EXTRA_FAULT=';kill:rank=1:step=12' start 2 killed --set run.checkpoint_every=00:00:01
+FAULT="$SLOW;kill:rank=1:step=12" start 2 killed --set run.checkpoint_every=00:00:01 deck.yaml
 ended killed
-case "$code" in 137 | 143 | 1) ;; *) fail "killed rank: exit code $code: $text" ;; esac
+expect_killed "killed rank"
 grep -q '"exit": 0' killed/run.json && fail "a killed run looks complete"
 ls -d killed/checkpoint/*/COMPLETE > /dev/null 2>&1 || fail "no checkpoint before the kill: $text"
 run 4 --restart auto --output killed deck.yaml
@@ -77,7 +58,7 @@ expect_text "checkpoint" "restart after a kill"
 expect_same_results whole killed "restart after a kill"
 
 # A second job on a folder in use is refused, and the first goes on unharmed.
-start 2 busy
+start 2 busy deck.yaml
 wait_for busy 'read'
 run 1 --restart auto --output busy deck.yaml
 expect_code 2 "second job on a folder in use"
@@ -90,7 +71,7 @@ expect_same_results whole busy "first job on the folder"
 run 2 --restart auto --output busy deck.yaml
 expect_code 0 "restart of a finished run"
 expect_text "finished" "restart of a finished run"
-start 2 changed
+start 2 changed deck.yaml
 wait_for changed 'batches'
 sleep 1
 kill -USR1 "$job"

@@ -1,5 +1,6 @@
-# A deck of inputs/ must pass --dry-run, on one and on three ranks.
-. "$(dirname "$0")/common.sh"
+# SPDX-License-Identifier: BSD-3-Clause
+# A deck must pass --dry-run, on one and on three ranks.
+. "$SUPPORT/driver.sh"
 if grep -q 'MENSURA_DATA' "$1" && [ -z "${MENSURA_DATA:-}" ]; then
   skip "$1 needs MENSURA_DATA"
 fi
