@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// make_cloud FILE: writes the scattered points that tests/gp/cloud.yaml reads: a flower with five
-// petals, r < 1 + 0.3 cos(5 angle), with the fields of the harmonic function exp(x) cos(y), and
-// broken copies for tests of messages. One rank.
+// make_cloud FILE [SIZE]: writes the scattered points that tests/gp/cloud.yaml reads: a flower with
+// five petals, r < 1 + 0.3 cos(5 angle), times SIZE (1), with the fields of the harmonic function
+// exp(x) cos(y), measurements of it with normal errors, and broken copies for tests of messages.
+// One rank.
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <numbers>
 #include <string>
@@ -48,6 +50,11 @@ std::vector<double> around(int number) {
   return points;
 }
 
+std::vector<double> scaled(std::vector<double> points, double size) {
+  for (double& coordinate : points) coordinate *= size;
+  return points;
+}
+
 std::vector<double> values(const std::vector<double>& points, int power) {
   std::vector<double> result;
   for (std::size_t i = 0; i < points.size(); i += 2) {
@@ -63,17 +70,18 @@ void write_points(File& file, const std::string& name, const std::vector<double>
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  if (argc != 2 && argc != 3) return 2;
+  const double size = argc == 3 ? std::atof(argv[2]) : 1;
   const mensura::parallel::Environment environment(argc, argv);
   const auto comm = mensura::parallel::Communicator::world();
   auto file = File::create(comm, argv[1]);
-  const auto interior = inside(3000);
-  const auto boundary = around(240);
+  const auto interior = scaled(inside(3000), size);
+  const auto boundary = scaled(around(240), size);
   write_points(file, "/interior", interior);
   write_points(file, "/boundary", boundary);
   file.replicated("/source", values(interior, 3));  // -Lap u + u^3 = u^3 for harmonic u
   file.replicated("/boundary_values", values(boundary, 1));
-  const auto stations = inside(60);
+  const auto stations = scaled(inside(60), size);
   write_points(file, "/stations", stations);
   file.replicated("/exact", values(stations, 1));
   auto broken = interior;
