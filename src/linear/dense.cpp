@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "linear/dense.hpp"
 
+#include <cmath>
+
 #include "parallel/error.hpp"
 
 extern "C" {
@@ -36,7 +38,12 @@ std::size_t cholesky(std::size_t n, double* a, std::size_t stride) {
   int info = 0;
   dpotrf_("U", &size, a, &lda, &info);
   parallel::require(info >= 0, "dpotrf: valid arguments");
-  return info == 0 ? n : static_cast<std::size_t>(info - 1);
+  if (info > 0) return static_cast<std::size_t>(info - 1);
+  // OpenBLAS tests pivots by <= 0, which NaN passes.
+  for (std::size_t i = 0; i < n; ++i) {
+    if (!std::isfinite(a[i * stride + i])) return i;
+  }
+  return n;
 }
 
 void solve_lower_transposed(std::size_t n, const double* lower, std::size_t stride, std::size_t m,

@@ -9,7 +9,8 @@ namespace mensura::linear {
 // Local; sizes below 2^31.
 
 /// Overwrites the lower triangle of the symmetric n x n matrix by its Cholesky factor L, A = L L'.
-/// Returns n when A is positive definite, else the number of leading rows that are.
+/// Returns n when A is positive definite, else the number of leading rows that are (NaN and
+/// infinity are not).
 std::size_t cholesky(std::size_t n, double* a, std::size_t stride);
 
 /// Solves L' X' = B' for every row of the m x n matrix b, in place: row r becomes x with L' x =
