@@ -35,7 +35,8 @@ def run(program, ranks, deck, output, settings=(), mpiexec="mpiexec", timeout=No
     for setting in settings:
         command += ["--set", setting]
     start = time.perf_counter()
-    done = subprocess.run([*command, str(deck)], capture_output=True, text=True, env=environment(ranks), timeout=timeout)
+    done = subprocess.run([*command, str(deck)], capture_output=True, text=True, env=environment(ranks),
+                          timeout=timeout)
     seconds = time.perf_counter() - start
     if done.returncode != 0:
         words = "\n".join((done.stdout + done.stderr).splitlines()[-20:])

@@ -49,14 +49,16 @@ def row(records, ranks):
 
 
 def print_counts(rows):
-    print(f"{'ranks':>6} {'N':>9} {'messages':>12} {'bytes':>14} {'reductions':>10} | {'solve stages':>12} {'messages':>9} "
-          f"{'bytes':>10} {'per rank':>9} | {'imbalance':>9} {'rounds':>6} {'CG':>4} {'L2':>9}")
+    print(f"{'':6} {'':9} {'whole run':>38} | {'one triangular solve':>44} |")
+    print(f"{'ranks':>6} {'N':>9} {'messages':>12} {'bytes':>14} {'reductions':>10} | {'stages':>12} {'messages':>9} "
+          f"{'bytes':>11} {'per rank':>9} | {'imbalance':>9} {'rounds':>6} {'CG':>4} {'L2':>9}")
     for r in rows:
         traffic, forward = r["communication"], r["forward"]
         error = "-" if r["l2"] is None else f"{r['l2']:.2e}"
-        print(f"{r['ranks']:6d} {r['points']:9d} {traffic['messages']:12d} {traffic['bytes']:14d} {traffic['reductions']:10d} | "
-              f"{forward['stages']:12d} {forward['messages']:9d} {forward['bytes']:10d} "
-              f"{forward['messages'] / r['ranks']:9.1f} | {r['imbalance']:9.3f} {r['rounds']:6d} {sum(r['cg']):4d} {error:>9}")
+        print(f"{r['ranks']:6d} {r['points']:9d} {traffic['messages']:12d} {traffic['bytes']:14d} "
+              f"{traffic['reductions']:10d} | {forward['stages']:12d} {forward['messages']:9d} {forward['bytes']:11d} "
+              f"{forward['messages'] / r['ranks']:9.1f} | {r['imbalance']:9.3f} {r['rounds']:6d} {sum(r['cg']):4d} "
+              f"{error:>9}")
 
 
 def print_seconds(rows, mode):
@@ -115,7 +117,8 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         if "weak" in modes:   # one run of the deck tells the size of its grid
-            first = launch.run(options.program, options.ranks[0], options.deck, folder / "out", options.set, options.mpiexec)
+            first = launch.run(options.program, options.ranks[0], options.deck, folder / "out", options.set,
+                               options.mpiexec)
             options.per_side, options.dimension = per_side_of(first), first["points"]["dimension"]
         rows = {mode: study(options, mode, folder) for mode in modes}
     if options.output:

@@ -11,9 +11,7 @@ proportional set sizes over ranks minus what it was after initialisation). Needs
 """
 import argparse
 import json
-import os
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
@@ -23,7 +21,9 @@ import h5py
 import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
+sys.path.insert(0, str(HERE.parents[1]))
+import launch  # noqa: E402
+
 DECK = """
 sets:
   p: {file: points.h5, dataset: /p}
@@ -33,9 +33,6 @@ quantities:
   - {name: renyi, order: 0.5, of: [p, q]}
   - {name: js, of: [p, q]}
 """
-QUIET = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-         "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
-         "OMPI_MCA_btl_vader_single_copy_mechanism": "none", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def make_points(path, count, dimension):
@@ -52,15 +49,7 @@ def run_peer(folder):
 
 
 def run_mensura(program, folder, ranks):
-    out = folder / f"np{ranks}"
-    shutil.rmtree(out, ignore_errors=True)
-    subprocess.run(["mpiexec", "-n", str(ranks), program, "--progress", "never", "--output", out, folder / "deck.yaml"],
-                   check=True, capture_output=True, env={**os.environ, **QUIET})
-    return json.loads((out / "run.json").read_text())
-
-
-def phase_seconds(record):
-    return {name: phase["seconds"]["max"] for name, phase in record["phases"].items()}
+    return launch.run(program, ranks, folder / "deck.yaml", folder / f"np{ranks}")
 
 
 def main():
@@ -68,7 +57,7 @@ def main():
     parser.add_argument("--points", type=int, default=1_000_000, help="points in each set")
     parser.add_argument("--dimension", type=int, default=3)
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--program", default=ROOT / "build/release/drivers/mensura-divergence")
+    parser.add_argument("--program", default=launch.ROOT / "build/release/drivers/mensura-divergence")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -95,9 +84,9 @@ def report(options, peer, one, two):
     print(f"peer ({peer[0]['peer']}): {peer_seconds:.2f} s = build {median(r['build'] for r in peer):.2f} + "
           f"search {median(r['search'] for r in peer):.2f}")
     print(f"mensura, 2 ranks, whole run with output: {wall[2]:.2f} s; 1 rank: {wall[1]:.2f} s")
-    for name in phase_seconds(two[-1]):
-        print(f"  {name:<12} {median(phase_seconds(r).get(name, 0.0) for r in two):8.3f} s on 2 ranks "
-              f"{median(phase_seconds(r).get(name, 0.0) for r in one):8.3f} s on 1")
+    for name in launch.phase_seconds(two[-1]):
+        print(f"  {name:<12} {median(launch.phase_seconds(r).get(name, 0.0) for r in two):8.3f} s on 2 ranks "
+              f"{median(launch.phase_seconds(r).get(name, 0.0) for r in one):8.3f} s on 1")
     print(f"ratio to the peer: {peer_seconds / wall[2]:.2f} (goal 3, gate 1.5)")
     print(f"speed-up from one to two ranks: {wall[1] / wall[2]:.2f} (at least 1.8)")
     print(f"bytes per point at the peak, over all ranks: {grown:.0f} (at most 150)")

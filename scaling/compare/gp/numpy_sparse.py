@@ -21,7 +21,8 @@ def main():
     out = ref_kolesky.run(cells, rho=3.0, how="maximin", boundary="first", k=3, p=3, ell_k=0.3, nugget=1e-10, steps=30,
                           verbose=False)
     print(json.dumps({"peer": f"NumPy {np.__version__}, same sparse method", "points": int(out["N"]),
-                      "seconds": float(sum(out["t"])), "newton": len(out["its"]), "iterations": list(map(int, out["its"])),
+                      "seconds": float(sum(out["t"])), "newton": len(out["its"]),
+                      "iterations": list(map(int, out["its"])),
                       "converged": min(out["its"]) >= 0 and len(out["its"]) < 30, "l2": float(out["L2"]),
                       "phases": dict(zip(("ordering", "pattern", "factor", "solve"), map(float, out["t"])))}))
 

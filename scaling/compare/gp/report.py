@@ -19,13 +19,16 @@ def print_sizes(bench):
     names = [name for name in bench.records if name.startswith("mensura-gp")]
     names.sort(key=lambda name: bench.records[name][0]["points"])
     print(f"\nmensura-gp on {bench.options.ranks} ranks (seconds of the slowest rank in each phase)")
-    print(f"{'N':>9} {'program s':>10} {'(range)':>14} {'run s':>8} {'numerics s':>10} {'L2':>9} {'GB':>6} {'CG steps':>16}")
+    print(f"{'N':>9} {'program s':>10} {'(range)':>14} {'run s':>8} {'numerics s':>10} "
+          f"{'L2':>9} {'GB':>6} {'CG steps':>16}")
     for name in names:
         records = bench.records[name]
-        print(f"{records[0]['points']:9d} {median(records):10.3f} {spread(records):>14} {median(records, 'run_seconds'):8.3f} "
-              f"{median(records, 'numerics'):10.3f} {records[0]['l2']:9.2e} {records[0]['peak_memory_bytes'] / 1e9:6.2f} "
+        print(f"{records[0]['points']:9d} {median(records):10.3f} {spread(records):>14} "
+              f"{median(records, 'run_seconds'):8.3f} {median(records, 'numerics'):10.3f} {records[0]['l2']:9.2e} "
+              f"{records[0]['peak_memory_bytes'] / 1e9:6.2f} "
               f"{'+'.join(map(str, records[0]['iterations'])):>16}")
-    print("program: from the start of mpiexec to its end; run: wall_seconds of run.json; numerics: without output and start-up")
+    print("program: from the start of mpiexec to its end; run: wall_seconds of run.json; numerics: without "
+          "output and start-up")
     phases = list(bench.records[names[0]][0]["phases"])
     print(f"\n{'N':>9} " + " ".join(f"{phase:>9}" for phase in phases))
     for name in names:
@@ -45,7 +48,8 @@ def print_peers(bench):
         records = bench.records[name]
         ours = bench.records["mensura-gp " + name.split()[-1]]
         compile_seconds = f"{median(records, 'compile'):.2f}" if "compile" in records[0] else "-"
-        print(f"{name:<26} {records[0]['points']:7d} {median(records):9.3f} {spread(records):>14} {compile_seconds:>8} "
+        print(f"{name:<26} {records[0]['points']:7d} {median(records):9.3f} {spread(records):>14} "
+              f"{compile_seconds:>8} "
               f"{records[0]['l2']:9.2e} {ours[0]['l2']:10.2e} {median(records) / median(ours):9.2f} "
               f"{median(records) / median(ours, 'numerics'):9.2f}")
     print("the last two columns: seconds of the peer's solve over those of Mensura's whole program, and of its numerics")
@@ -55,8 +59,8 @@ def print_differences(bench):
     """Five-point differences at the error of mensura-gp."""
     if not bench.matched:
         return
-    print(f"\n{'five points at equal error':<26} {'N gp':>8} {'L2 gp':>9} {'unknowns':>10} {'L2':>9} {'seconds':>9} {'/program':>9} "
-          f"{'/numerics':>9}")
+    print(f"\n{'five points at equal error':<26} {'N gp':>8} {'L2 gp':>9} {'unknowns':>10} {'L2':>9} {'seconds':>9} "
+          f"{'/program':>9} {'/numerics':>9}")
     for per_side, cells in bench.matched.items():
         ours = bench.records[f"mensura-gp {per_side}^2"]
         for method, exponent in GROWTH.items():
@@ -71,7 +75,8 @@ def print_differences(bench):
                 mark = f"  extrapolated from {records[0]['unknowns']} unknowns"
             print(f"{method:<26} {per_side**2:8d} {ours[0]['l2']:9.2e} {unknowns:10d} {l2:9.2e} {seconds:9.3f} "
                   f"{seconds / median(ours):9.2f} {seconds / median(ours, 'numerics'):9.2f}{mark}")
-    print("direct: SuperLU, any domain; fast: sine transforms, this rectangle only. Ratios below 1: the plain solver is faster.")
+    print("direct: SuperLU, any domain; fast: sine transforms, this rectangle only. "
+          "Ratios below 1: the plain solver is faster.")
 
 
 def largest_mesh(bench, method, cells):
@@ -83,8 +88,8 @@ def largest_mesh(bench, method, cells):
 
 def print_report(bench, loads):
     first = next(records for name, records in bench.records.items() if name.startswith("mensura-gp"))[0]
-    print(f"\nmedians of {bench.options.repetitions} repetitions, {bench.options.ranks} ranks or threads, mensura {first['git']}, "
-          f"load of the machine {min(loads):.1f}..{max(loads):.1f}")
+    print(f"\nmedians of {bench.options.repetitions} repetitions, {bench.options.ranks} ranks or threads, "
+          f"mensura {first['git']}, load of the machine {min(loads):.1f}..{max(loads):.1f}")
     if max(loads) > bench.options.ranks + 1:
         print("warning: other programs were running: quote ratios at most")
     print_sizes(bench)
