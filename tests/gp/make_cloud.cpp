@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <limits>
 #include <numbers>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,10 @@ double solution(double x, double y) {
 
 // A low-discrepancy sequence (fractional parts of multiples of the plastic number's powers), kept
 // where it lies well inside.
-std::vector<double> inside(int trials) {
+std::vector<double> inside(int trials, int first = 1) {
   constexpr double plastic = 1.32471795724474602596;
   std::vector<double> points;
-  for (int i = 1; i <= trials; ++i) {
+  for (int i = first; i < first + trials; ++i) {
     const double x = 2.6 * (std::fmod(0.5 + i / plastic, 1.0) - 0.5);
     const double y = 2.6 * (std::fmod(0.5 + i / (plastic * plastic), 1.0) - 0.5);
     if (std::hypot(x, y) > 0.97 * rim(std::atan2(y, x))) continue;
@@ -63,6 +64,19 @@ std::vector<double> values(const std::vector<double>& points, int power) {
   return result;
 }
 
+// The solution with independent normal errors (Box-Muller; the generator's numbers are prescribed
+// by the standard, those of its distributions are not).
+std::vector<double> measured(const std::vector<double>& points, double noise) {
+  std::mt19937_64 generator(1);
+  const auto uniform = [&] { return (static_cast<double>(generator() >> 11) + 0.5) * 0x1p-53; };
+  auto result = values(points, 1);
+  for (double& value : result) {
+    const double radius = std::sqrt(-2 * std::log(uniform()));
+    value += noise * radius * std::cos(2 * std::numbers::pi * uniform());
+  }
+  return result;
+}
+
 void write_points(File& file, const std::string& name, const std::vector<double>& points) {
   file.replicated(name, points, {}, {static_cast<std::int64_t>(points.size() / 2), 2});
 }
@@ -84,6 +98,9 @@ int main(int argc, char** argv) {
   const auto stations = scaled(inside(60), size);
   write_points(file, "/stations", stations);
   file.replicated("/exact", values(stations, 1));
+  const auto sites = scaled(inside(440, 10001), size);
+  write_points(file, "/sites", sites);
+  file.replicated("/measured", measured(sites, 0.01));  // noise 0.01 of a range of about 3
   auto broken = interior;
   broken[2 * 17] = broken[2 * 5];  // row 17 repeats row 5
   broken[2 * 17 + 1] = broken[2 * 5 + 1];

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Faults of numerics, ranks and disks: the documented exit code with advice, never a hang over 30 s.
+. "$SUPPORT/driver.sh"
+cat > deck.yaml << 'DECK'
+equation: {name: elliptic, reaction: 1, power: 3, manufactured: {series: {decay: 6, terms: 600}}}
+domain: {box: {lower: [0, 0], upper: [1, 1]}}
+points: {layout: grid, per_side: 31}
+prior: {kernel: matern_7_2, length: 0.3}
+predict: {grid: [15, 15]}
+DECK
+run 2 --output whole deck.yaml
+expect_code 0 "undisturbed run"
+
+# broken CODE NAME ARGUMENTS...: on two ranks, within 30 s
+broken() {
+  local wanted=$1 name=$2 begin
+  shift 2
+  begin=$(date +%s)
+  run 2 --output "$name" "$@" deck.yaml
+  expect_code "$wanted" "$name"
+  [ $(($(date +%s) - begin)) -le 30 ] || fail "$name took over 30 s"
+}
+
+# Covariance matrices that double precision cannot factor.
+for method in sparse dense; do
+  broken 5 "smooth-$method" --set prior.kernel=gaussian --set prior.length=1 \
+    --set factor.nugget=1e-16 --set "factor.method=$method"
+  expect_text "not positive definite" "too smooth a kernel, $method"
+  expect_text "raise factor.nugget" "too smooth a kernel, $method"
+  grep -q '"exit": 5' "smooth-$method/run.json" || fail "too smooth, $method: run.json lacks exit 5"
+done
+
+# Iterations that stop before their tolerance.
+broken 4 krylov --set petsc.cg.ksp_max_it=2
+expect_text "conjugate gradients stopped after 2 iterations" "few conjugate gradients"
+expect_text "raise factor.radius" "few conjugate gradients"
+broken 4 newton --set solve.max_newton=1
+expect_text "not converged" "one Gauss-Newton step"
+expect_text "solve.max_newton" "one Gauss-Newton step"
+grep -q '"status": "[^"]*not converged' newton/run.json || fail "one step: run.json does not say so"
+expect_true "$(result newton newton_iterations) == 1" "one Gauss-Newton step"
+# Its mean is written all the same: that of the linear problem, -Lap u = f, a few percent off.
+apart=$("$COMPARE" whole/results.h5 /predict/mean newton/results.h5 /predict/mean)
+expect_true "$apart > 1e-4 && $apart < 0.1" "one Gauss-Newton step: distance of the means"
+
+# A killed rank, and ranks that fail alone, during set-up and during the solve: no rank waits for ever.
+for step in 3 6; do
+  export MENSURA_TEST_FAULT="kill:rank=1:step=$step"
+  begin=$(date +%s)
+  run 3 --output "killed-$step" deck.yaml
+  expect_killed "rank killed before step $step"
+  [ $(($(date +%s) - begin)) -le 30 ] || fail "rank killed before step $step: took over 30 s"
+  grep -q '"exit": 0' "killed-$step/run.json" 2> /dev/null && fail "a killed run looks complete"
+done
+export MENSURA_TEST_FAULT="throw:rank=1:step=6"
+broken 70 alone
+export MENSURA_TEST_FAULT="memory:rank=1:step=6"
+broken 7 memory
+unset MENSURA_TEST_FAULT
+
+# Read-only and full output folders need a mount namespace of our own; mode bits do not stop root.
+if ! unshare -m true 2> /dev/null; then
+  echo "SKIPPED: read-only and full folder (no mount namespace here)"
+else
+  mkdir -p mounted
+  in_namespace() {
+    text=$(timeout 120 unshare -m bash -c \
+      "$1 && exec '$MPIEXEC' -n 2 '$PROGRAM' --output mounted/out $2 deck.yaml" 2>&1)
+    code=$?
+  }
+  in_namespace "mount -t tmpfs -o size=1m none mounted && mount -o remount,ro mounted" ""
+  expect_code 6 "read-only folder"
+  # Room for the log and the record, not for the mean on a million points and its fields.
+  in_namespace "mount -t tmpfs -o size=64k none mounted" "--set predict.grid=[61,61]"
+  expect_code 6 "full folder"
+  # Full when the first checkpoint is due: the space check refuses before anything is written.
+  export MENSURA_TEST_FAULT="slow:seconds=0.5"
+  in_namespace "mount -t tmpfs -o size=120k none mounted" "--set run.checkpoint_every=00:00:01"
+  expect_code 6 "no room for a checkpoint"
+  unset MENSURA_TEST_FAULT
+fi
+finish
