@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Pattern, rows and equation over a small cloud, without a deck and without a job.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "clouds.hpp"
+#include "gp/equation.hpp"
+#include "gp/pattern.hpp"
+#include "gp/problem.hpp"
+#include "gp/rows.hpp"
+#include "linear/petsc.hpp"
+
+namespace mensura::test {
+
+/// One session for all tests of a program: PETSc cannot be started again.
+class PetscEnvironment : public testing::Environment {
+  void SetUp() override {
+    session_.emplace(parallel::Communicator::world(),
+                     std::vector<std::pair<std::string, std::string>>{},
+                     std::vector<std::string>{});
+  }
+  void TearDown() override { session_.reset(); }
+  std::optional<linear::PetscSession> session_;
+};
+[[maybe_unused]] inline const auto* const petsc =
+    testing::AddGlobalTestEnvironment(new PetscEnvironment);
+
+inline gp::Kernel kernel(gp::Family family, double length) {
+  return {{{1.0, {{family, {length}, {}}}}}};
+}
+
+inline gp::FieldSpec field(const std::string& expression) {
+  gp::FieldSpec result;
+  result.expression = expression;
+  result.where = "test";
+  return result;
+}
+
+inline gp::EquationSpec elliptic(const std::string& diffusion, double reaction, int power,
+                                 const std::string& source) {
+  gp::EquationSpec spec;
+  spec.name = gp::EquationName::elliptic;
+  spec.diffusion = field(diffusion);
+  spec.reaction = reaction;
+  spec.power = power;
+  spec.source = field(source);
+  return spec;
+}
+
+inline gp::EquationSpec other(gp::EquationName name, double viscosity, const std::string& source,
+                              const std::string& initial = "0") {
+  gp::EquationSpec spec;
+  spec.name = name;
+  spec.viscosity = viscosity;
+  spec.source = field(source);
+  spec.initial = field(initial);
+  return spec;
+}
+
+struct SmallSystem {
+  gp::Pattern pattern;
+  gp::RowLayout layout;
+  gp::RowWeights weights;
+  std::unique_ptr<gp::Equation> equation;
+};
+
+/// The coordinates of own and ghost points of one kind, and their rows in the kind's list.
+inline gp::EquationPoints points_of(const gp::Pattern& pattern, gp::PointKind kind) {
+  gp::EquationPoints result;
+  result.dimension = pattern.dimension;
+  result.total = pattern.counts[static_cast<std::size_t>(kind)];
+  std::int64_t first = 0;
+  for (std::size_t k = 0; k < static_cast<std::size_t>(kind); ++k) first += pattern.counts[k];
+  const auto d = static_cast<std::size_t>(pattern.dimension);
+  for (std::size_t p = 0; p < pattern.ids.size(); ++p) {
+    if (pattern.kind(p) != kind) continue;
+    result.rows.push_back(pattern.ids[p] - static_cast<std::uint64_t>(first));
+    const double* x = &pattern.coordinates[p * d];
+    result.coordinates.insert(result.coordinates.end(), x, x + d);
+  }
+  return result;
+}
+
+inline void set_weights(SmallSystem& system) {
+  const auto rows = static_cast<std::size_t>(system.layout.local());
+  const auto d = static_cast<std::size_t>(system.pattern.dimension);
+  const gp::FunctionalKinds kinds = system.equation->kinds();
+  gp::RowWeights& weights = system.weights;
+  weights.value.assign(rows, 0.0);
+  if (kinds.laplacian) weights.laplacian.assign(rows, 0.0);
+  for (std::size_t a = 0; kinds.gradient && a < d; ++a) weights.gradient[a].assign(rows, 0.0);
+  for (std::size_t e = 0; kinds.hessian && e < d * (d + 1) / 2; ++e) {
+    weights.hessian[e].assign(rows, 0.0);
+  }
+  std::size_t interior = 0;
+  for (std::size_t p = 0; p < system.pattern.ids.size(); ++p) {
+    const bool inside = system.pattern.kind(p) == gp::PointKind::interior;
+    const auto first = static_cast<std::size_t>(system.layout.first[p]);
+    for (std::int32_t r = 0; r < system.layout.rows_of(p); ++r) {
+      gp::Functional f;
+      f.value = 1;
+      if (inside) f = system.equation->functional(interior, r);
+      const std::size_t row = first + static_cast<std::size_t>(r);
+      weights.value[row] = f.value;
+      if (kinds.laplacian) weights.laplacian[row] = f.laplacian;
+      for (std::size_t a = 0; kinds.gradient && a < d; ++a) {
+        weights.gradient[a][row] = f.gradient[a];
+      }
+      for (std::size_t e = 0; kinds.hessian && e < d * (d + 1) / 2; ++e) {
+        weights.hessian[e][row] = f.hessian[e];
+      }
+    }
+    interior += inside ? 1 : 0;
+  }
+}
+
+/// Collective.
+inline SmallSystem make_system(const parallel::Communicator& comm, const Cloud& cloud,
+                               const gp::EquationSpec& spec, double radius, int k = 3) {
+  SmallSystem system;
+  system.pattern = gp::make_pattern(comm, ordered(cloud, comm, k), {.radius = radius}, [] {});
+  system.equation = gp::make_equation(spec, cloud.dimension);
+  system.equation->prepare(comm, points_of(system.pattern, gp::PointKind::interior));
+  system.layout = gp::make_layout(comm, system.pattern, {1, system.equation->state_rows(), 1});
+  set_weights(system);
+  return system;
+}
+
+}  // namespace mensura::test
