@@ -5,9 +5,9 @@
 usage: strong_weak.py DECK [--ranks 1 2 4] [--mode strong|weak|both] [--counts-only] [--set KEY.PATH=VALUE]...
 
 Strong: the deck as it is on more ranks. Weak: grids with as many points on every rank, points.per_side grows with the
-root of the ranks (in d dimensions the d-th). Times mean something only with no more ranks than cores; counts of
-messages are exact on any number of ranks, so --counts-only runs once and prints no seconds. Messages of the triangular solves are those of one solve with the big factor, summed over ranks; stages
-are the rounds of messages on its critical path.
+root of the ranks (in d dimensions the d-th). Times mean something only with no more ranks than cores; counts of messages
+are exact on any number of ranks, so --counts-only runs once and prints no seconds. One triangular solve: with the big
+factor, summed over ranks; its stages are the longest chain of messages that wait for each other.
 """
 import argparse
 import json
