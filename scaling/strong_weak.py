@@ -5,8 +5,8 @@
 usage: strong_weak.py DECK [--ranks 1 2 4] [--mode strong|weak|both] [--counts-only] [--set KEY.PATH=VALUE]...
 
 Strong: the deck as it is on more ranks. Weak: grids with as many points on every rank, points.per_side grows with the
-root of the ranks (in d dimensions the d-th). Times mean something only with no more ranks than cores; counts of messages
-are exact on any number of ranks, so --counts-only runs once and prints no seconds. One triangular solve: with the big
+root of the ranks (in d dimensions the d-th). Times mean something only with no more ranks than cores; counts are exact
+on any number of ranks, so --counts-only runs once and prints no seconds. One triangular solve: with the big
 factor, summed over ranks; its stages are the longest chain of messages that wait for each other.
 """
 import argparse

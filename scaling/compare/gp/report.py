@@ -52,7 +52,7 @@ def print_peers(bench):
               f"{compile_seconds:>8} "
               f"{records[0]['l2']:9.2e} {ours[0]['l2']:10.2e} {median(records) / median(ours):9.2f} "
               f"{median(records) / median(ours, 'numerics'):9.2f}")
-    print("the last two columns: seconds of the peer's solve over those of Mensura's whole program, and of its numerics")
+    print("the last two columns: seconds of the peer's solve over those of Mensura's whole program, and its numerics")
 
 
 def print_differences(bench):
