@@ -1,32 +1,41 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// compare_datasets FILE DATASET FILE DATASET: the largest difference of two datasets of equal shape,
-// relative to the range (largest minus smallest value) of the first; "nan" where either holds
-// anything but numbers. One rank.
+// compare_datasets FILE DATASET FILE DATASET: the largest difference of two datasets of equal
+// shape, relative to the range (largest minus smallest value) of the first; "nan" where either
+// holds anything but numbers. One rank.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
 
 #include "output/dataset_reader.hpp"
 #include "parallel/communicator.hpp"
 #include "parallel/environment.hpp"
-#include "parallel/error.hpp"
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 2;
+  const bool transform = argc == 7 && std::strcmp(argv[1], "--minus-log") == 0;
+  if (argc != 5 && !transform) return 2;
+  char** names = argv + (transform ? 3 : 1);
   try {
     const mensura::parallel::Environment environment(argc, argv);
     const auto comm = mensura::parallel::Communicator::world();
-    const auto first = mensura::output::read_points(comm, argv[1], argv[2]).values;
-    const auto second = mensura::output::read_points(comm, argv[3], argv[4]).values;
+    auto first = mensura::output::read_points(comm, names[0], names[1]).values;
+    const auto second = mensura::output::read_points(comm, names[2], names[3]).values;
     if (first.size() != second.size() || first.empty()) return 1;
+    if (transform) {
+      for (double& value : first) value = -std::atof(argv[2]) * std::log(value);
+    }
     const auto [lowest, highest] = std::minmax_element(first.begin(), first.end());
+    const double range = *highest - *lowest;
     double difference = 0;
     for (std::size_t i = 0; i < first.size(); ++i) {
-      difference = std::max(difference, std::abs(first[i] - second[i]));
+      const double here = std::abs(first[i] - second[i]);
+      if (!std::isfinite(here)) throw std::domain_error("values that are no numbers");
+      difference = std::max(difference, here);
     }
-    const double range = *highest - *lowest;
     std::printf("%.17g\n", range > 0 ? difference / range : difference);
-  } catch (const mensura::parallel::Error& error) {
+  } catch (const std::exception& error) {
     std::printf("nan (%s)\n", error.what());  // read_points refuses NaN and missing datasets
     return 1;
   }

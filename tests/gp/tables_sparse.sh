@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The sparse solve against a table measured with an independent implementation: sine series,
+# Matern 7/2 of length 0.3, radius 3, k = 3, errors at the collocation points. The errors of a sparse
+# factor depend on its supernodes, which are grouped by another rule here: not above 1.3 times the
+# table; nonzeros within 20 %; and 15 +- 3 conjugate gradient steps at any size.
+. "$SUPPORT/driver.sh"
+cat > deck.yaml << 'DECK'
+equation: {name: elliptic, reaction: 1, power: 3, manufactured: {series: {decay: 6, terms: 600}}}
+domain: {box: {lower: [0, 0], upper: [1, 1]}}
+points: {layout: grid, per_side: 25}
+prior: {kernel: matern_7_2, length: 0.3}
+factor: {radius: 3, neighbours: 3, nugget: 1e-10}
+output: {fields: false}
+DECK
+
+# row PER_SIDE L2 NONZEROS
+row() {
+  local name="n$1" l2 nonzeros count
+  run 2 --output "$name" --set "points.per_side=$1" deck.yaml
+  expect_code 0 "$name"
+  l2=$(result "$name" error_l2) nonzeros=$(result "$name" nonzeros_per_row)
+  echo "$name: error_l2 $l2 (table $2), nonzeros per row $nonzeros (table $3)," \
+    "conjugate gradients $(result "$name" cg_iterations)"
+  expect_true "$l2 > 0 && $l2 <= 1.3 * $2" "$name: error_l2"
+  expect_true "$nonzeros > 0.8 * $3 && $nonzeros < 1.2 * $3" "$name: nonzeros per row"
+  [ -n "$(result "$name" cg_iterations)" ] || fail "$name: no conjugate gradient counts"
+  for count in $(result "$name" cg_iterations); do
+    expect_true "$count >= 12 && $count <= 18" "$name: conjugate gradient steps"
+  done
+}
+
+row 25 5.1e-4 81
+row 49 2.4e-5 98
+row 101 6.0e-7 111
+finish
