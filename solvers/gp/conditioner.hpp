@@ -27,7 +27,9 @@ struct SolveReport {
   std::int64_t iterations = 0;  ///< of the conjugate gradients; 0: direct
   double residual = 0;          ///< ||y - (S' Theta S + R) alpha|| / ||y||, recomputed
   double quadratic = 0;         ///< y' alpha
-  double log_determinant = 0;   ///< of S' Theta S + R, as the small factor has it
+  /// Of S' Theta S, as the small factor has it: without the noise R, which only the dense back end
+  /// counts in.
+  double log_determinant = 0;
 };
 
 /// Conditions the prior on linear measurements: state = Theta S alpha with (S' Theta S + R) alpha

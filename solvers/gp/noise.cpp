@@ -14,6 +14,31 @@ Noise::Noise(const parallel::Communicator& comm, std::span<const double> varianc
   }
 }
 
+namespace {
+
+// Zero-fill incomplete Cholesky of every rank's diagonal block, unless options ask for another
+// preconditioner; PETSc's own choice would be an incomplete LU.
+void choose_block_factor(KSP krylov) {
+  check_petsc(KSPSetUp(krylov), "KSPSetUp");
+  PC pc = nullptr;
+  check_petsc(KSPGetPC(krylov, &pc), "KSPGetPC");
+  PetscBool blocks = PETSC_FALSE;
+  check_petsc(PetscObjectTypeCompare(reinterpret_cast<PetscObject>(pc), PCBJACOBI, &blocks),
+              "PetscObjectTypeCompare");
+  if (blocks == PETSC_FALSE) return;
+  KSP* inner = nullptr;
+  PetscInt count = 0;
+  check_petsc(PCBJacobiGetSubKSP(pc, &count, nullptr, &inner), "PCBJacobiGetSubKSP");
+  for (PetscInt i = 0; i < count; ++i) {
+    check_petsc(KSPGetPC(inner[i], &pc), "KSPGetPC");
+    check_petsc(PCSetType(pc, PCICC), "PCSetType");
+    check_petsc(PCFactorSetShiftType(pc, MAT_SHIFT_POSITIVE_DEFINITE), "PCFactorSetShiftType");
+    check_petsc(KSPSetFromOptions(inner[i]), "KSPSetFromOptions");
+  }
+}
+
+}  // namespace
+
 void Noise::factor(Mat lower) {
   PetscInt begin = 0, end = 0;
   check_petsc(MatGetOwnershipRange(lower, &begin, &end), "MatGetOwnershipRange");
@@ -47,10 +72,11 @@ void Noise::factor(Mat lower) {
   check_petsc(KSPSetOperators(krylov_.get(), inner_.get(), inner_.get()), "KSPSetOperators");
   PC pc = nullptr;
   check_petsc(KSPGetPC(krylov_.get(), &pc), "KSPGetPC");
-  check_petsc(PCSetType(pc, comm_.size() == 1 ? PCICC : PCBJACOBI), "PCSetType");
+  check_petsc(PCSetType(pc, PCBJACOBI), "PCSetType");
   // The outer conjugate gradients need a fixed linear map: solve the inner system tightly.
   check_petsc(KSPSetTolerances(krylov_.get(), 1e-12, 0, PETSC_DEFAULT, 1000), "KSPSetTolerances");
   check_petsc(KSPSetFromOptions(krylov_.get()), "KSPSetFromOptions");
+  choose_block_factor(krylov_.get());
 }
 
 void Noise::add(Vec x, Vec y) const {

@@ -231,6 +231,7 @@ void SparseConditioner::prepare(const Measurements& measurements,
     combine(weights_.hessian[a], lift_, layout_, small_weights_.hessian[a]);
   small_.compute(comm_, small_weights_, covariance_, factor_spec_.nugget, poll);
   const bool noisy = comm_.max(static_cast<std::int64_t>(!measurements.noise.empty())) > 0;
+  noise_.reset();  // that of an earlier solve
   if (noisy) {
     noise_ = std::make_unique<Noise>(comm_, measurements.noise);
     noise_->factor(small_.lower());
