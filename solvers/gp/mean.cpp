@@ -176,6 +176,7 @@ std::vector<double> local_mean(const parallel::Communicator& comm, const Pattern
                                std::span<const double> axis_scale, std::span<const double> state,
                                std::span<const double> coordinates, std::int64_t total,
                                const std::function<void()>& poll) {
+  if (total == 0) return {};
   const auto d = static_cast<std::size_t>(pattern.dimension);
   const std::int64_t known = pattern.counts[0] + pattern.counts[1] + pattern.counts[2];
   const Payload payload(comm, pattern, layout, weights);

@@ -99,7 +99,7 @@ void SparseFactor::count(const Block& block) {
   }
   const auto n = static_cast<double>(block.rows());
   const auto m = static_cast<double>(block.own_rows.size());
-  flops_ += n * n * n / 3 + n * n * m;
+  thirds_ += n * n * n + 3 * n * n * m;
   largest_ = std::max(largest_, static_cast<std::int64_t>(block.rows()));
 }
 
@@ -258,10 +258,10 @@ FactorStatistics SparseFactor::statistics(const parallel::Communicator& comm) co
   result.supernodes = sums[1];
   result.largest_block = comm.max(largest_);
   parallel::ExactSum sum;
-  sum.add(flops_);
+  sum.add(thirds_);
   parallel::reduce(comm, std::span(&sum, 1));
-  result.flops = sum.value();
-  const double most = comm.max(flops_);
+  result.flops = sum.value() / 3;
+  const double most = comm.max(thirds_) / 3;
   result.imbalance = result.flops > 0 ? most * comm.size() / result.flops : 1.0;
   return result;
 }

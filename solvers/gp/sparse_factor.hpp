@@ -64,7 +64,7 @@ class SparseFactor {
   std::vector<PetscInt> own_first_, own_column_, ghost_first_, ghost_column_;
   std::vector<PetscScalar> own_value_, ghost_value_;
   std::vector<double> dense_, unit_;  // workspace of one block
-  double flops_ = 0;
+  double thirds_ = 0;  // three times the flops: whole numbers, so that sums do not know ranks
   std::int64_t largest_ = 0;
   linear::Matrix matrix_;
 };
