@@ -2,8 +2,11 @@
 // Pattern, rows and equation over a small cloud, without a deck and without a job.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
