@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -45,8 +46,11 @@ void LevelGrid::search(const double* x, double radius, const Visit& visit) const
   std::array<std::int64_t, 3> from{0, 0, 0}, to{0, 0, 0};
   for (std::size_t a = 0; a < dimension_; ++a) {
     const bool everywhere = radius == std::numeric_limits<double>::infinity();
-    from[a] = everywhere ? 0 : cell_of(x[a] - radius, a);
-    to[a] = everywhere ? cells_[a] - 1 : cell_of(x[a] + radius, a);
+    // A margin of rounding: a point exactly at the radius may begin the next cell (cell_of itself
+    // is monotone).
+    const double margin = 8 * std::numeric_limits<double>::epsilon() * (std::abs(x[a]) + radius);
+    from[a] = everywhere ? 0 : cell_of(x[a] - radius - margin, a);
+    to[a] = everywhere ? cells_[a] - 1 : cell_of(x[a] + radius + margin, a);
   }
   const double bound = radius * radius * (1 + 4 * std::numeric_limits<double>::epsilon());
   for (std::int64_t i = from[0]; i <= to[0]; ++i) {

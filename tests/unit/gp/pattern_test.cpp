@@ -10,6 +10,7 @@
 #include <map>
 
 #include "clouds.hpp"
+#include "gp/level_grid.hpp"
 #include "gp/supernodes.hpp"
 
 namespace {
@@ -218,6 +219,34 @@ TEST(Supernodes, GroupNearPointsOfOneScale) {
     EXPECT_EQ(far, 0);
     EXPECT_GT(shared, 20) << "hardly any columns share a block";
   }
+}
+
+// Cells that end on points, and radii that are distances: rounding must lose no point, whatever the
+// cells' origin, which differs from rank to rank.
+TEST(LevelGrid, FindsPointsExactlyAtTheRadius) {
+  std::int64_t missed = 0, found = 0;
+  for (std::uint64_t trial = 0; trial < 1000; ++trial) {
+    const double h = 0.7 * static_cast<double>(1 + parallel::mix(trial) % 1000) / 7000;
+    const double shift = static_cast<double>(trial % 3) * h * 31.7;
+    std::vector<double> x;
+    std::vector<std::int32_t> all;
+    for (std::int32_t i = 0; i < 40; ++i) x.push_back(shift + i * h), all.push_back(i);
+    for (std::size_t m = 1; m < 6; ++m) {
+      const double scale = x[m] - x[0], reach = 3 * scale;
+      const gp::LevelGrid grid(x, 1, all, 0.5 * reach);
+      for (std::size_t q = 0; q < x.size(); ++q) {
+        std::vector<int> seen(x.size(), 0);
+        grid.search(&x[q], reach,
+                    [&](std::int32_t p, double) { seen[static_cast<std::size_t>(p)] = 1; });
+        for (std::size_t p = 0; p < x.size(); ++p) {
+          if (std::abs(x[q] - x[p]) > reach) continue;
+          ++found;
+          missed += seen[p] == 0;
+        }
+      }
+    }
+  }
+  EXPECT_EQ(missed, 0) << "of " << found;
 }
 
 TEST(Pattern, RandomPoints) {
