@@ -226,20 +226,21 @@ TEST(Supernodes, GroupNearPointsOfOneScale) {
 TEST(LevelGrid, FindsPointsExactlyAtTheRadius) {
   std::int64_t missed = 0, found = 0;
   for (std::uint64_t trial = 0; trial < 1000; ++trial) {
-    const double h = 0.7 * static_cast<double>(1 + parallel::mix(trial) % 1000) / 7000;
-    const double shift = static_cast<double>(trial % 3) * h * 31.7;
+    const double h = static_cast<double>(1 + parallel::mix(trial) % 1000) / 7000;
+    const double shift = static_cast<double>(parallel::mix(~trial) % 2001) / 300 - 3;
     std::vector<double> x;
     std::vector<std::int32_t> all;
-    for (std::int32_t i = 0; i < 40; ++i) x.push_back(shift + i * h), all.push_back(i);
+    for (std::int32_t i = 0; i < 40; ++i) x.push_back(shift + 0.7 * i * h), all.push_back(i);
     for (std::size_t m = 1; m < 6; ++m) {
-      const double scale = x[m] - x[0], reach = 3 * scale;
-      const gp::LevelGrid grid(x, 1, all, 0.5 * reach);
+      const double scale2 = (x[m] - x[0]) * (x[m] - x[0]);  // as the order has it, squared
+      const double reach = std::sqrt(9 * scale2);
+      const gp::LevelGrid grid(x, 1, all, 1.5 * std::sqrt(scale2));
       for (std::size_t q = 0; q < x.size(); ++q) {
         std::vector<int> seen(x.size(), 0);
         grid.search(&x[q], reach,
                     [&](std::int32_t p, double) { seen[static_cast<std::size_t>(p)] = 1; });
         for (std::size_t p = 0; p < x.size(); ++p) {
-          if (std::abs(x[q] - x[p]) > reach) continue;
+          if ((x[q] - x[p]) * (x[q] - x[p]) > 9 * scale2) continue;
           ++found;
           missed += seen[p] == 0;
         }
