@@ -201,6 +201,14 @@ Answer answer(const parallel::Communicator& comm, const Problem& problem, System
   return answer;
 }
 
+void check_prediction_points(const parallel::Communicator& comm, const Problem& problem,
+                             int dimension) {
+  if (!problem.predict.points) return;
+  Answer wanted;
+  wanted.dimension = dimension;
+  file_points(comm, problem, wanted);
+}
+
 void write_answer(output::File& file, const Answer& answer) {
   const std::int64_t d = answer.dimension;
   file.group("/predict");

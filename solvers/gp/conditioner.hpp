@@ -47,6 +47,11 @@ class Conditioner {
   /// back end has no kernel sums; then the mean is interpolated from the state (mean.hpp).
   virtual std::vector<double> mean_at(std::span<const double> coordinates) = 0;
 
+  /// Local. The solution alpha of the last solve (own points): what a warm start needs after a
+  /// restart. Empty when there is none.
+  virtual std::vector<double> solution() const { return {}; }
+  virtual void set_solution(std::span<const double>) {}
+
   virtual double nonzeros_per_row() const = 0;
   virtual void record(output::Value& entry) const = 0;  ///< Local: diagnostics of the factor
 };

@@ -100,9 +100,12 @@ void GaussNewton::start(std::span<const double> state, std::vector<double> value
   converged_ = false;
   last_ = NewtonStep{};
   previous_step_ = 1;
+  evaluations_ = 0;
 }
 
-void GaussNewton::resume(std::span<const double> mean, const NewtonStep& last, bool converged) {
+void GaussNewton::resume(std::span<const double> mean, const NewtonStep& last,
+                         std::int64_t evaluations, bool converged) {
+  evaluations_ = evaluations;
   std::copy(mean.begin(), mean.end(), mean_.begin());
   PetscScalar* defect = nullptr;
   const PetscScalar* state = nullptr;
@@ -134,6 +137,7 @@ void GaussNewton::evaluate(Vec x, Vec f) {
     for (std::size_t r = 0; r < rows; ++r) data += weights[r] * here[r];
     measurements_.value[p] = data;
   }
+  ++evaluations_;
   last_.solve = conditioner_.condition(measurements_, mean_, *poll_);
 
   // Norms of u alone: its first row at every point.
@@ -167,8 +171,10 @@ bool GaussNewton::test(double previous) const {
   const double step = last_.relative_step;
   if (equation_.linear() || step <= solve_.newton) return true;
   const double rate = step / previous;
-  if (rate < most_rate && step * rate / (1 - rate) <= solve_.newton) return true;
-  return step <= solve_.tolerance && rate > stagnation;
+  // The first change, from nothing, and damped steps say nothing about the rate.
+  const bool known = evaluations_ >= 3 && last_.damping == 1;
+  if (known && rate < most_rate && step * rate / (1 - rate) <= solve_.newton) return true;
+  return known && step <= solve_.tolerance && rate > stagnation;
 }
 
 double GaussNewton::merit(Vec x) const {

@@ -43,8 +43,9 @@ class GaussNewton {
   void start(std::span<const double> state, std::vector<double> values, std::vector<double> noise);
 
   /// Collective. Takes up a search that another run began: after start() at the state of the last
-  /// evaluation, `mean` is what it gave.
-  void resume(std::span<const double> mean, const NewtonStep& last, bool converged);
+  /// evaluation, `mean` is what it gave, after so many evaluations in all.
+  void resume(std::span<const double> mean, const NewtonStep& last, std::int64_t evaluations,
+              bool converged);
 
   /// Collective. The first call evaluates G at the start, every further one takes a damped step and
   /// evaluates G there: one linear solve each.
@@ -78,6 +79,7 @@ class GaussNewton {
   std::exception_ptr failure_;
   NewtonStep last_{};
   double previous_step_ = 1;
+  std::int64_t evaluations_ = 0;
   bool evaluated_ = false, converged_ = false;
 };
 

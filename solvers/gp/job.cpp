@@ -2,11 +2,13 @@
 #include "gp/job.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <set>
 
 #include "gp/gauss_newton.hpp"
 #include "output/checkpoint.hpp"
@@ -20,8 +22,28 @@ namespace {
 
 constexpr const char* state_name = "job/state";
 constexpr const char* mean_name = "job/mean";
+constexpr const char* solution_name = "job/solution";
 constexpr const char* history_name = "job/history";
 constexpr const char* counts_name = "job/counts";
+
+// The files that points and values came from, for messages.
+std::string input_files(const Problem& problem) {
+  std::set<std::string> files;
+  const auto add = [&](const input::FileSource& source) { files.insert(source.file.string()); };
+  if (const auto* layout = std::get_if<FileLayout>(&problem.layout)) {
+    add(layout->interior);
+    add(layout->boundary);
+  }
+  for (const DataSpec& data : problem.data) {
+    add(data.points);
+    add(data.values);
+  }
+  const EquationSpec& equation = problem.equation;
+  for (const FieldSpec* field : {&equation.diffusion, &equation.source, &equation.boundary}) {
+    if (field->file) add(*field->file);
+  }
+  return fmt::format("{}", fmt::join(files, ", "));
+}
 
 }  // namespace
 
@@ -34,6 +56,7 @@ struct GpJob::HistoryEntry {
 // What a checkpoint held, until the set-up is there to take it.
 struct GpJob::Restored {
   std::vector<double> state, mean;  // blocks of points x state rows
+  std::vector<double> solution;     // block of points; empty without warm starts
   std::uint64_t fingerprint = 0;
 };
 
@@ -72,6 +95,7 @@ void GpJob::advance(run::Context& context) {
 
 void GpJob::set_up(run::Context& context) {
   system_.advance(context);
+  if (system_.step() == 1) check_prediction_points(comm_, problem_, system_.dimension());
   if (system_.ready()) begin();
 }
 
@@ -92,6 +116,10 @@ void GpJob::begin() {
     }
     start = from_state_blocks(restored_->state);
     mean_ = from_state_blocks(restored_->mean);
+    if (problem_.solve.warm_start && problem_.factor.method == FactorMethod::sparse) {
+      system_.conditioner().set_solution(
+          parallel::fetch_rows(comm_, restored_->solution, system_.points(), 1, own_ids()));
+    }
   } else {
     const Pattern& pattern = system_.pattern();
     std::size_t interior = 0;
@@ -112,7 +140,7 @@ void GpJob::begin() {
     step.relative_step = last.relative_step;
     step.damping = last.damping;
     step.equation_residual = last.equation_residual;
-    newton_->resume(mean_, step, solved_ && !stalled_);
+    newton_->resume(mean_, step, steps_done_, solved_ && !stalled_);
     if (problem_.factor.method == FactorMethod::dense) {  // its kernel sums need the weights again
       newton_->start(start, values, noise);
       newton_->step([] {});
@@ -197,6 +225,11 @@ run::Progress GpJob::progress() const {
   return progress;
 }
 
+std::vector<std::uint64_t> GpJob::own_ids() const {
+  const Pattern& pattern = system_.pattern();
+  return {pattern.ids.begin(), pattern.ids.begin() + pattern.own};
+}
+
 std::vector<double> GpJob::to_state_blocks(std::span<const double> rows) const {
   const Pattern& pattern = system_.pattern();
   const RowLayout& layout = system_.layout();
@@ -207,8 +240,7 @@ std::vector<double> GpJob::to_state_blocks(std::span<const double> rows) const {
     std::copy_n(&rows[static_cast<std::size_t>(layout.first[p])], layout.rows_of(p),
                 &padded[p * width]);
   }
-  const std::vector<std::uint64_t> ids(pattern.ids.begin(), pattern.ids.begin() + pattern.own);
-  return parallel::to_blocks(comm_, padded, static_cast<int>(width), ids, system_.points());
+  return parallel::to_blocks(comm_, padded, static_cast<int>(width), own_ids(), system_.points());
 }
 
 std::vector<double> GpJob::from_state_blocks(std::span<const double> block) const {
@@ -216,9 +248,8 @@ std::vector<double> GpJob::from_state_blocks(std::span<const double> block) cons
   const RowLayout& layout = system_.layout();
   const auto own = static_cast<std::size_t>(pattern.own);
   const auto width = static_cast<std::size_t>(system_.equation().state_rows());
-  const std::vector<std::uint64_t> ids(pattern.ids.begin(), pattern.ids.begin() + pattern.own);
   const auto padded =
-      parallel::fetch_rows(comm_, block, system_.points(), static_cast<int>(width), ids);
+      parallel::fetch_rows(comm_, block, system_.points(), static_cast<int>(width), own_ids());
   std::vector<double> rows(static_cast<std::size_t>(layout.own));
   for (std::size_t p = 0; p < own; ++p) {
     std::copy_n(&padded[p * width], layout.rows_of(p),
@@ -245,6 +276,11 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
   const std::int64_t first = blocks.begin(comm_.rank()) * width, total = system_.points() * width;
   checkpoint.distributed(state_name, to_state_blocks(state), first, total);
   checkpoint.distributed(mean_name, to_state_blocks(mean_), first, total);
+  if (problem_.solve.warm_start && problem_.factor.method == FactorMethod::sparse) {
+    const auto solution = parallel::to_blocks(comm_, system_.conditioner().solution(), 1, own_ids(),
+                                              system_.points());
+    checkpoint.distributed(solution_name, solution, blocks.begin(comm_.rank()), system_.points());
+  }
   std::vector<double> history;
   for (const HistoryEntry& entry : history_) {
     history.insert(history.end(),
@@ -277,6 +313,10 @@ void GpJob::load(const output::CheckpointReader& checkpoint) {
   const std::int64_t count = blocks.size(comm_.rank()) * width;
   restored_->state = checkpoint.reals(state_name, first, count);
   restored_->mean = checkpoint.reals(mean_name, first, count);
+  if (checkpoint.has(solution_name)) {
+    restored_->solution =
+        checkpoint.reals(solution_name, blocks.begin(comm_.rank()), blocks.size(comm_.rank()));
+  }
 }
 
 void GpJob::record(output::Record& record) const {

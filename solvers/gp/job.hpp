@@ -47,6 +47,7 @@ class GpJob : public run::Job {
   void note(const NewtonStep& step, double time, run::Context& context);
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
+  std::vector<std::uint64_t> own_ids() const;
   std::vector<double> to_state_blocks(std::span<const double> rows) const;
   std::vector<double> from_state_blocks(std::span<const double> block) const;
 

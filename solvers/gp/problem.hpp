@@ -76,6 +76,7 @@ struct SolveSpec {
   double tolerance = 1e-8;  ///< of the conjugate gradients, relative to the right-hand side
   double newton = 1e-10;    ///< relative step of u at which Gauss-Newton has converged
   int max_newton = 30;
+  bool warm_start = false;  ///< conjugate gradients begin at the last solve's solution
 };
 
 struct TimeSpec {

@@ -45,10 +45,22 @@ class WriteArray {
   PetscScalar* data_ = nullptr;
 };
 
+// Noise variance over that of the prior above which the Woodbury formula of the preconditioner
+// cancels to nothing (its smallest eigenvalues are 1 / noise, next to 1e10 of the factor). Such
+// noise is added to the small factor instead: it only preconditions, and CG solves the exact
+// system.
+constexpr double strong_noise = 1e-3;
+
 std::size_t width_of(const RowLayout& layout, std::size_t points) {
   std::int32_t width = 1;
   for (std::size_t p = 0; p < points; ++p) width = std::max(width, layout.rows_of(p));
   return static_cast<std::size_t>(width);
+}
+
+double variance_of(const Kernel& prior) {
+  double sum = 0;
+  for (const KernelTerm& term : prior.terms) sum += term.weight;
+  return sum;
 }
 
 // sum over a point's rows of lift x weights, for one kind of weight.
@@ -109,11 +121,23 @@ SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const P
       factor_spec_(factor),
       solve_spec_(solve),
       covariance_(prior, pattern.dimension),
+      prior_variance_(variance_of(prior)),
       small_layout_(make_layout(comm, pattern, {1, 1, 1})),
       big_(comm, pattern, layout),
       small_(comm, pattern, small_layout_),
       theta_(comm, big_.lower(), big_.elimination()) {
-  big_.compute(comm, weights, covariance_, factor.nugget, poll);
+  try {
+    big_.compute(comm, weights, covariance_, factor.nugget, poll);
+  } catch (...) {
+    // All ranks are here together, so that the PETSc objects can still be destroyed in order; while
+    // the exception unwinds the constructor they would be left to a communicator that is freed.
+    {
+      const linear::TriangularSolver gone = std::move(theta_);
+    }
+    big_.release();
+    small_.release();
+    throw;
+  }
   big_statistics_ = big_.statistics(comm);
   small_statistics_ = small_.statistics(comm);
   forward_ = theta_.forward_statistics();
@@ -200,7 +224,7 @@ void SparseConditioner::apply_operator(Vec x, Vec y) const {
 }
 
 void SparseConditioner::apply_preconditioner(Vec x, Vec y) const {
-  if (noise_) {
+  if (noise_ && !strong_noise_) {
     noise_->apply(small_.lower(), x, y, half_.get());
     return;
   }
@@ -229,18 +253,53 @@ void SparseConditioner::prepare(const Measurements& measurements,
     combine(weights_.gradient[a], lift_, layout_, small_weights_.gradient[a]);
   for (std::size_t a = 0; a < 6; ++a)
     combine(weights_.hessian[a], lift_, layout_, small_weights_.hessian[a]);
-  small_.compute(comm_, small_weights_, covariance_, factor_spec_.nugget, poll);
-  const bool noisy = comm_.max(static_cast<std::int64_t>(!measurements.noise.empty())) > 0;
   noise_.reset();  // that of an earlier solve
+  const bool noisy = comm_.max(static_cast<std::int64_t>(!measurements.noise.empty())) > 0;
+  std::vector<double> added;  // noise that enters the preconditioner's factor itself
   if (noisy) {
     noise_ = std::make_unique<Noise>(comm_, measurements.noise);
-    noise_->factor(small_.lower());
+    double largest = 0;
+    for (const double variance : measurements.noise) largest = std::max(largest, variance);
+    strong_noise_ = comm_.max(largest) > strong_noise * prior_variance_;
+    if (strong_noise_) {
+      added.assign(points, 0.0);
+      std::copy(measurements.noise.begin(), measurements.noise.end(), added.begin());
+      pattern_.halo.fill(comm_, added, pattern_.own, 1);
+    }
   }
+  small_.compute(comm_, small_weights_, covariance_, factor_spec_.nugget, poll, added);
+  if (noise_ && !strong_noise_) noise_->factor(small_.lower());
+}
+
+// M y, or the last solution corrected by M times its residual.
+void SparseConditioner::set_start(Vec y) {
+  if (!solve_spec_.warm_start || !solved_) {
+    apply_preconditioner(y, alpha_.get());
+    return;
+  }
+  linear::Vector correction;
+  check_petsc(VecDuplicate(y, correction.put()), "VecDuplicate");
+  apply_operator(alpha_.get(), residual_.get());
+  check_petsc(VecAYPX(residual_.get(), -1, y), "VecAYPX");
+  apply_preconditioner(residual_.get(), correction.get());
+  check_petsc(VecAXPY(alpha_.get(), 1, correction.get()), "VecAXPY");
+}
+
+std::vector<double> SparseConditioner::solution() const {
+  if (!solved_) return {};
+  const ReadArray alpha(alpha_.get());
+  return {alpha.data(), alpha.data() + pattern_.own};
+}
+
+void SparseConditioner::set_solution(std::span<const double> alpha) {
+  WriteArray to(alpha_.get());
+  for (std::size_t p = 0; p < alpha.size(); ++p) to[p] = alpha[p];
+  solved_ = true;
 }
 
 std::int64_t SparseConditioner::solve(Vec y, const std::function<void()>& poll) {
   poll_ = &poll;
-  apply_preconditioner(y, alpha_.get());
+  set_start(y);
   const int code = KSPSolve(krylov_.get(), y, alpha_.get());
   if (auto failure = std::exchange(Callbacks::failure(), nullptr)) std::rethrow_exception(failure);
   check_petsc(code, "KSPSolve");
@@ -259,6 +318,7 @@ std::int64_t SparseConditioner::solve(Vec y, const std::function<void()>& poll) 
                     slow ? "raise factor.radius (the preconditioner is too weak) or solve.tolerance"
                          : "the factors are too inaccurate: raise factor.radius or factor.nugget"));
   }
+  solved_ = true;
   return iterations;
 }
 

@@ -29,6 +29,8 @@ class SparseConditioner final : public Conditioner {
   SolveReport condition(const Measurements& measurements, std::span<double> state,
                         const std::function<void()>& poll) override;
   std::vector<double> mean_at(std::span<const double>) override { return {}; }
+  std::vector<double> solution() const override;
+  void set_solution(std::span<const double> alpha) override;
   double nonzeros_per_row() const override;
   void record(output::Value& entry) const override;
 
@@ -41,6 +43,7 @@ class SparseConditioner final : public Conditioner {
   void apply_operator(Vec x, Vec y) const;     // y = (S' Theta S + R) x
   void apply_preconditioner(Vec x, Vec y) const;
   void make_solver();
+  void set_start(Vec y);
   std::int64_t solve(Vec y, const std::function<void()>& poll);
 
   const parallel::Communicator& comm_;
@@ -50,6 +53,8 @@ class SparseConditioner final : public Conditioner {
   FactorSpec factor_spec_;
   SolveSpec solve_spec_;
   Covariance covariance_;
+  double prior_variance_ = 1;
+  bool strong_noise_ = false;  // the noise is in the small factor
   RowLayout small_layout_;
   RowWeights small_weights_;
   std::vector<double> lift_;  // own and ghost rows
@@ -62,6 +67,7 @@ class SparseConditioner final : public Conditioner {
   linear::Matrix operator_;
   linear::Krylov krylov_;
   const std::function<void()>* poll_ = nullptr;
+  bool solved_ = false;  // alpha_ holds a solution
 };
 
 }  // namespace mensura::gp

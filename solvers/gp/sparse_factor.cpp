@@ -178,12 +178,20 @@ SparseFactor::SparseFactor(const parallel::Communicator& comm, const Pattern& pa
 }
 
 bool SparseFactor::factor_block(std::size_t supernode, Block& block, const Rows& rows,
-                                Covariance& covariance, double nugget) {
+                                Covariance& covariance, double nugget,
+                                std::span<const double> added) {
   make_block(supernode, block);
   const std::size_t n = block.rows(), stride = round_up(n), m = block.own_rows.size();
   if (dense_.size() < n * stride) dense_.resize(n * stride);
   covariance.symmetric(rows, dense_.data(), stride);
   for (std::size_t i = 0; i < n; ++i) dense_[i * stride + i] *= 1 + nugget;
+  for (std::size_t i = 0; !added.empty() && i < block.points.size(); ++i) {
+    auto local = static_cast<std::size_t>(layout_.first[static_cast<std::size_t>(block.points[i])]);
+    for (auto r = static_cast<std::size_t>(block.position[i]);
+         r < static_cast<std::size_t>(block.position[i + 1]); ++r) {
+      dense_[r * stride + r] += added[local++];
+    }
+  }
   if (linear::cholesky(n, dense_.data(), stride) < n) return false;
   unit_.assign(m * stride, 0.0);
   for (std::size_t i = 0; i < m; ++i) {
@@ -195,8 +203,8 @@ bool SparseFactor::factor_block(std::size_t supernode, Block& block, const Rows&
 }
 
 void SparseFactor::compute(const parallel::Communicator& comm, const RowWeights& weights,
-                           Covariance& covariance, double nugget,
-                           const std::function<void()>& poll) {
+                           Covariance& covariance, double nugget, const std::function<void()>& poll,
+                           std::span<const double> added) {
   const std::size_t count = pattern_.supernodes();
   std::string failure;
   RowGatherer gatherer(pattern_, layout_, weights);
@@ -207,7 +215,7 @@ void SparseFactor::compute(const parallel::Communicator& comm, const RowWeights&
       const auto begin = static_cast<std::size_t>(pattern_.first_row[s]);
       const auto end = static_cast<std::size_t>(pattern_.first_row[s + 1]);
       const Rows& rows = gatherer.gather(std::span(pattern_.rows).subspan(begin, end - begin));
-      if (factor_block(s, block, rows, covariance, nugget)) continue;
+      if (factor_block(s, block, rows, covariance, nugget, added)) continue;
       const auto first = static_cast<std::size_t>(pattern_.members[s]);
       std::string place;
       for (int a = 0; a < pattern_.dimension; ++a) {

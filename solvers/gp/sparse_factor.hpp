@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "gp/covariance.hpp"
@@ -36,12 +37,15 @@ class SparseFactor {
   SparseFactor& operator=(const SparseFactor&) = delete;
 
   /// Collective. Computes the values for the functionals `weights` (own and ghost rows). `nugget`
-  /// multiplies every diagonal entry of Theta by 1 + nugget. Throws Error{numerical} on all ranks,
+  /// multiplies every diagonal entry of Theta by 1 + nugget; `added`
+  /// (own and ghost rows, or empty) is added to it. Throws Error{numerical} on all ranks,
   /// naming the place, when a block is not positive definite in floating point. `poll` is called
   /// collectively 32 times.
   void compute(const parallel::Communicator& comm, const RowWeights& weights,
-               Covariance& covariance, double nugget, const std::function<void()>& poll);
+               Covariance& covariance, double nugget, const std::function<void()>& poll,
+               std::span<const double> added = {});
 
+  void release() noexcept { matrix_.reset(); }  ///< Collective. Destroys the matrix early.
   Mat lower() const noexcept { return matrix_.get(); }
   /// Own rows in the elimination order, as linear::TriangularSolver wants them.
   std::vector<std::int32_t> elimination() const;
@@ -57,7 +61,7 @@ class SparseFactor {
   void number(const Block& block);
   void write(const Block& block, const std::vector<double>& x, std::size_t stride);
   bool factor_block(std::size_t supernode, Block& block, const Rows& rows, Covariance& covariance,
-                    double nugget);
+                    double nugget, std::span<const double> added);
 
   const Pattern& pattern_;
   const RowLayout& layout_;

@@ -210,7 +210,8 @@ TEST(GaussNewton, ResumedSearchGivesTheSameBits) {
     for (std::size_t i = 0; i < stop; ++i) last = first.newton().step([] {});
     Search second(comm, cloud, equation);
     second.start(first.state(), truth);
-    second.newton().resume(first.mean(), last, first.newton().converged());
+    second.newton().resume(first.mean(), last, static_cast<std::int64_t>(stop),
+                           first.newton().converged());
     EXPECT_EQ(second.newton().converged(), stop == expected.size());
     const auto rest = second.run(20);
     ASSERT_EQ(rest.size(), expected.size() - stop);
