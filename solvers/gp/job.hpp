@@ -29,7 +29,8 @@ class GpJob : public run::Job {
   void save(output::CheckpointWriter& checkpoint) const override;
   void load(const output::CheckpointReader& checkpoint) override;
   void record(output::Record& record) const override;
-  bool has_state() const override { return !history_.empty(); }
+  /// After a restart too, the checkpoint before stays the newest until the set-up is done.
+  bool has_state() const override { return system_.ready() && !history_.empty(); }
   bool converged() const override { return !stalled_; }
   std::int64_t checkpoint_bytes() const override;
 
