@@ -110,9 +110,10 @@ void GpJob::begin() {
     if (restored_->fingerprint != system_.fingerprint()) {
       throw parallel::Error(
           parallel::ExitCode::usage,
-          "the points or data differ from those of the checkpoint: an input file "
-          "changed since the run began; restore it, or start a new run in another "
-          "folder");
+          fmt::format("the points or data differ from those of the checkpoint: an input file ({}) "
+                      "changed since the run began; restore it, or start a new run in another "
+                      "folder",
+                      input_files(problem_)));
     }
     start = from_state_blocks(restored_->state);
     mean_ = from_state_blocks(restored_->mean);
