@@ -11,9 +11,10 @@ namespace mensura::gp {
 
 namespace {
 
-// Points per column of the pattern over radius^d neighbours^(d/2), measured on grids for radius 2
-// to 5 and 1 or 3 neighbours; the supernodes' fill is included.
-constexpr std::array<double, 4> columns_by_dimension = {0, 1.6, 2.1, 0.9};
+// Points per column over radius^d neighbours^(d/2), supernodes' fill included. Measured at radius 3
+// (1-D: 1.7 and 2.3 for 1 and 3 neighbours; 2-D grids: 2.1) and 2.5 (3-D, 3 neighbours: 1.35
+// and 1.43).
+constexpr std::array<double, 4> columns_by_dimension = {0, 2.0, 2.1, 1.4};
 // Bytes per point beside the factors: coordinates, order, pattern, vectors, input.
 constexpr double bytes_per_point = 400;
 constexpr double bytes_per_nonzero = 12;
