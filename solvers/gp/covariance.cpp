@@ -39,7 +39,7 @@ struct Covariance::State {
         derivative(static_cast<std::size_t>(derivatives.slots().count())),
         expanded(derivative.size()) {}
 
-  void block(const Functionals& a, const Functionals& b, bool lower, double* out,
+  void block(const Functionals& a, const Functionals& b, bool upper, double* out,
              std::size_t stride);
 
   int dimension;
@@ -56,7 +56,7 @@ struct Covariance::State {
   void check_order(const Functionals& f) const;
   void select(const Functionals& a, const Functionals& b);
   void reserve(std::size_t points);
-  void tile_rows(const Functionals& a, const Functionals& b, Range columns, bool lower, double* out,
+  void tile_rows(const Functionals& a, const Functionals& b, Range columns, bool upper, double* out,
                  std::size_t stride);
   void expand(const Functionals& b, std::size_t first_point, Range columns);
   void list_summands(std::size_t row, std::size_t begin);
@@ -129,43 +129,40 @@ void Covariance::State::reserve(std::size_t points) {
   }
 }
 
-void Covariance::State::block(const Functionals& a, const Functionals& b, bool lower, double* out,
+void Covariance::State::block(const Functionals& a, const Functionals& b, bool upper, double* out,
                               std::size_t stride) {
   parallel::require(stride >= padded(b.rows()), "the stride of a block holds the padded row");
   select(a, b);
   for (std::size_t begin = 0; begin < b.rows(); begin += tile) {
-    tile_rows(a, b, {begin, std::min(begin + tile, padded(b.rows()))}, lower, out, stride);
+    tile_rows(a, b, {begin, std::min(begin + tile, padded(b.rows()))}, upper, out, stride);
   }
 }
 
 void Covariance::State::tile_rows(const Functionals& a, const Functionals& b, Range columns,
-                                  bool lower, double* out, std::size_t stride) {
-  // Vector loads begin at a multiple of eight.
-  const std::size_t first = b.point(columns.begin) / 8 * 8;
+                                  bool upper, double* out, std::size_t stride) {
   const std::size_t last = b.point(std::min(columns.end, b.rows()) - 1);
-  reserve(padded(last + 1 - first));
-  std::array<const double*, 3> y{};
-  for (std::size_t axis = 0; axis < static_cast<std::size_t>(dimension); ++axis) {
-    y[axis] = b.coordinate(axis) + first;
-  }
-  std::size_t row = lower ? columns.begin : 0;
-  while (row < a.rows()) {
+  reserve(padded(last + 1 - b.point(columns.begin) / 8 * 8));
+  const std::size_t rows = upper ? std::min(a.rows(), columns.end) : a.rows();
+  for (std::size_t row = 0; row < rows;) {
     const std::size_t point = a.point(row);
     std::size_t next = row + 1;
-    while (next < a.rows() && a.point(next) == point) ++next;
+    while (next < rows && a.point(next) == point) ++next;
+    // Vector loads begin at a multiple of eight.
     Range here = columns;
-    if (lower) here.end = std::min(here.end, padded(next));
-    const std::size_t needed = b.point(std::min(here.end, b.rows()) - 1) + 1 - first;
+    if (upper) here.begin = std::max(here.begin, row / 8 * 8);
+    const std::size_t first = b.point(here.begin) / 8 * 8;
+    const std::size_t needed = padded(last + 1 - first);
     std::array<double, 3> x{};
+    std::array<const double*, 3> y{};
     for (std::size_t axis = 0; axis < static_cast<std::size_t>(dimension); ++axis) {
       x[axis] = a.coordinate(axis)[point];
+      y[axis] = b.coordinate(axis) + first;
     }
-    derivatives.evaluate(x, y, padded(needed), request, target);
+    derivatives.evaluate(x, y, needed, request, target);
     expand(b, first, here);
     for (; row < next; ++row) {
-      const std::size_t end = lower ? std::min(here.end, padded(row + 1)) : here.end;
       list_summands(row, here.begin);
-      contract(summands, end - here.begin, out + row * stride + here.begin);
+      contract(summands, here.end - here.begin, out + row * stride + here.begin);
     }
   }
 }

@@ -41,8 +41,9 @@ class Covariance {
   Covariance& operator=(Covariance&&) noexcept;
   ~Covariance();
 
-  /// block[i * stride + j] = k(phi_i, phi_j) for j <= i; the rest of the block is left alone (a few
-  /// entries beyond the diagonal of each row may be overwritten; stride >= rows rounded up to 8).
+  /// block[i * stride + j] = k(phi_i, phi_j) for j >= i; the rest of the block is left alone (a few
+  /// entries before the diagonal of each row, and those after its end up to a multiple of eight,
+  /// may be overwritten; stride >= rows rounded up to 8).
   void symmetric(const Rows& rows, double* block, std::size_t stride);
 
   /// block[i * stride + j] = k(a_i, b_j); stride >= rows of b rounded up to 8.

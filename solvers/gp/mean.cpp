@@ -133,8 +133,8 @@ class LocalMean {
     for (std::size_t i = 0; i < n; ++i) matrix_[i * stride + i] *= 1 + nugget_;
     if (linear::cholesky(n, matrix_.data(), stride) < n) return NAN;
     covariance_.cross(target_, block_, row_.data(), stride);
-    linear::solve_lower(n, matrix_.data(), stride, 1, row_.data(), stride);
-    linear::solve_lower(n, matrix_.data(), stride, 1, state_.data(), n);
+    linear::solve_upper_transposed(n, matrix_.data(), stride, 1, row_.data(), stride);
+    linear::solve_upper_transposed(n, matrix_.data(), stride, 1, state_.data(), n);
     double sum = 0;
     for (std::size_t i = 0; i < n; ++i) sum += row_[i] * state_[i];
     return sum;

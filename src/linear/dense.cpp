@@ -21,13 +21,14 @@ int narrow(std::size_t value) {
   return static_cast<int>(value);
 }
 
-// The row-major lower factor L is the column-major upper factor R = L'.
-void triangular(const char* trans, std::size_t n, const double* lower, std::size_t stride,
+// The row-major upper factor R is the column-major lower factor L = R'. LAPACK's lower routines
+// are the faster ones in OpenBLAS (0.3.21: up to twice, at a hundred rows).
+void triangular(const char* trans, std::size_t n, const double* upper, std::size_t stride,
                 std::size_t m, double* b, std::size_t b_stride) {
   if (n == 0 || m == 0) return;
   const int rows = narrow(n), columns = narrow(m), lda = narrow(stride), ldb = narrow(b_stride);
   const double one = 1;
-  dtrsm_("L", "U", trans, "N", &rows, &columns, &one, lower, &lda, b, &ldb);
+  dtrsm_("L", "L", trans, "N", &rows, &columns, &one, upper, &lda, b, &ldb);
 }
 
 }  // namespace
@@ -36,7 +37,7 @@ std::size_t cholesky(std::size_t n, double* a, std::size_t stride) {
   if (n == 0) return 0;
   const int size = narrow(n), lda = narrow(stride);
   int info = 0;
-  dpotrf_("U", &size, a, &lda, &info);
+  dpotrf_("L", &size, a, &lda, &info);
   parallel::require(info >= 0, "dpotrf: valid arguments");
   if (info > 0) return static_cast<std::size_t>(info - 1);
   // OpenBLAS tests pivots by <= 0, which NaN passes.
@@ -46,14 +47,14 @@ std::size_t cholesky(std::size_t n, double* a, std::size_t stride) {
   return n;
 }
 
-void solve_lower_transposed(std::size_t n, const double* lower, std::size_t stride, std::size_t m,
-                            double* b, std::size_t b_stride) {
-  triangular("N", n, lower, stride, m, b, b_stride);
+void solve_upper(std::size_t n, const double* upper, std::size_t stride, std::size_t m, double* b,
+                 std::size_t b_stride) {
+  triangular("T", n, upper, stride, m, b, b_stride);
 }
 
-void solve_lower(std::size_t n, const double* lower, std::size_t stride, std::size_t m, double* b,
-                 std::size_t b_stride) {
-  triangular("T", n, lower, stride, m, b, b_stride);
+void solve_upper_transposed(std::size_t n, const double* upper, std::size_t stride, std::size_t m,
+                            double* b, std::size_t b_stride) {
+  triangular("N", n, upper, stride, m, b, b_stride);
 }
 
 }  // namespace mensura::linear

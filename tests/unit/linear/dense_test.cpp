@@ -81,26 +81,26 @@ TEST_P(Dense, FactorAndSolves) {
   Strided a = positive(n, stride, 3);
   const Wide exact = a.wide();
   for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = i + 1; j < n; ++j) a(i, j) = -99;  // must not be read
+    for (std::size_t j = 0; j < i; ++j) a(i, j) = -99;  // must not be read
   }
   ASSERT_EQ(linear::cholesky(n, a.data.data(), stride), n);
   EXPECT_TRUE(a.padding_untouched());
-  const Wide lower = a.wide().triangularView<Eigen::Lower>();
-  const Wide expected = exact.llt().matrixL();
+  const Wide upper = a.wide().triangularView<Eigen::Upper>();
+  const Wide expected = exact.llt().matrixU();
   const double tolerance = 20 * static_cast<double>(n) * epsilon;
-  EXPECT_LE((lower - expected).norm(), tolerance * expected.norm());
+  EXPECT_LE((upper - expected).norm(), tolerance * expected.norm());
   for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = i + 1; j < n; ++j) EXPECT_EQ(a(i, j), -99) << "upper triangle written";
+    for (std::size_t j = 0; j < i; ++j) EXPECT_EQ(a(i, j), -99) << "lower triangle written";
   }
 
   Strided forward = right_sides(m, n, b_stride);
   Strided backward = forward;
   const Wide b = forward.wide();
-  linear::solve_lower(n, a.data.data(), stride, m, forward.data.data(), b_stride);
-  linear::solve_lower_transposed(n, a.data.data(), stride, m, backward.data.data(), b_stride);
-  const Wide x = expected.triangularView<Eigen::Lower>().solve(b.transpose()).transpose();
-  const Wide y =
-      expected.transpose().triangularView<Eigen::Upper>().solve(b.transpose()).transpose();
+  linear::solve_upper_transposed(n, a.data.data(), stride, m, forward.data.data(), b_stride);
+  linear::solve_upper(n, a.data.data(), stride, m, backward.data.data(), b_stride);
+  const Wide x =
+      expected.transpose().triangularView<Eigen::Lower>().solve(b.transpose()).transpose();
+  const Wide y = expected.triangularView<Eigen::Upper>().solve(b.transpose()).transpose();
   EXPECT_LE((forward.wide() - x).norm(), tolerance * x.norm());
   EXPECT_LE((backward.wide() - y).norm(), tolerance * y.norm());
   EXPECT_TRUE(forward.padding_untouched());
@@ -122,7 +122,7 @@ TEST(Dense, UnitRowsGiveColumnsOfTheInverse) {
   for (std::size_t p = 0; p < n; ++p) {
     std::vector<double> x(n, 0.0);
     x[p] = 1;
-    linear::solve_lower_transposed(n, a.data.data(), stride, 1, x.data(), n);
+    linear::solve_upper(n, a.data.data(), stride, 1, x.data(), n);
     const auto last = static_cast<Eigen::Index>(p);
     const Wide inverse = exact.topLeftCorner(last + 1, last + 1).inverse();
     for (std::size_t i = 0; i <= p; ++i) {
@@ -130,7 +130,7 @@ TEST(Dense, UnitRowsGiveColumnsOfTheInverse) {
           inverse(static_cast<Eigen::Index>(i), last) / std::sqrt(inverse(last, last));
       EXPECT_NEAR(x[i], static_cast<double>(expected), 100 * epsilon);
     }
-    for (std::size_t i = p + 1; i < n; ++i) EXPECT_EQ(x[i], 0) << "L' is upper triangular";
+    for (std::size_t i = p + 1; i < n; ++i) EXPECT_EQ(x[i], 0) << "R is upper triangular";
   }
 }
 
@@ -149,7 +149,7 @@ TEST(Dense, WhatIsNotFiniteIsNotPositiveDefinite) {
        {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     for (const std::size_t column : {std::size_t{0}, std::size_t{6}, std::size_t{13}}) {
       Strided a = positive(20, 24, 8);
-      a(13, column) = bad;
+      a(column, 13) = bad;
       EXPECT_EQ(linear::cholesky(20, a.data.data(), 24), 13U);
     }
   }
@@ -165,8 +165,8 @@ TEST(Dense, SingularIsNotPositiveDefinite) {
 TEST(Dense, NothingToDo) {
   EXPECT_EQ(linear::cholesky(0, nullptr, 0), 0U);
   double one = 1;
-  linear::solve_lower(0, &one, 1, 3, &one, 1);
-  linear::solve_lower_transposed(1, &one, 1, 0, nullptr, 1);
+  linear::solve_upper_transposed(0, &one, 1, 3, &one, 1);
+  linear::solve_upper(1, &one, 1, 0, nullptr, 1);
   EXPECT_EQ(one, 1);
 }
 
