@@ -53,7 +53,10 @@ class Ready {
     learn(units_[at(unit)].row);
     if (units_[at(unit)].second >= 0) learn(units_[at(unit)].second);
   }
-  void arrive(std::int32_t ghost) { learn(pattern_.rows + ghost); }
+  void arrive(std::span<const std::int32_t> ghosts) {
+    for (const auto ghost : ghosts) known_[at(pattern_.rows + ghost)] = 1;
+    for (const auto ghost : ghosts) learn(pattern_.rows + ghost);
+  }
   /// The earliest unit that can be done now, or none.
   std::int32_t take() {
     while (!heap_.empty()) {
@@ -71,11 +74,12 @@ class Ready {
     const auto ghosts = pattern_.ghost_columns(row);
     const auto owned = static_cast<std::int32_t>(own.size());
     for (; place < owned; ++place) {
-      const auto item = static_cast<std::int32_t>(own[at(place)]);
+      const auto item = static_cast<std::int32_t>(own[at(owned - 1 - place)]);
       if (item != row && known_[at(item)] == 0) return item;
     }
     for (; at(place - owned) < ghosts.size(); ++place) {
-      const auto item = pattern_.rows + static_cast<std::int32_t>(ghosts[at(place - owned)]);
+      const auto item =
+          pattern_.rows + static_cast<std::int32_t>(ghosts[ghosts.size() - 1 - at(place - owned)]);
       if (known_[at(item)] == 0) return item;
     }
     return none;
@@ -176,7 +180,8 @@ class Rehearsal {
     clock_ = std::max(clock_, arrival);
     for (auto m = step.in_first; m < step.in_last; ++m) {
       const auto& message = schedule_.in[at(m)];
-      for (auto i = message.first; i < message.last; ++i) ready_.arrive(schedule_.in_items[at(i)]);
+      ready_.arrive(std::span(schedule_.in_items)
+                        .subspan(at(message.first), at(message.last - message.first)));
     }
   }
   void send(const Step& step) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <numeric>
 #include <utility>
 
@@ -47,57 +48,69 @@ std::vector<Packet> exchange(const Communicator& comm, std::vector<Packet> packe
 }
 
 // Rows whose needs are met, found with O(rows + ghosts) memory: every waiting row watches one thing
-// that it needs and that is not known yet; when that becomes known the row looks for the next.
+// that it needs and that is not known yet; when that becomes known the row looks for the next. The
+// first in the elimination order looks first, so that most rows look once per round.
 class Front {
  public:
-  Front(const LocalPattern& pattern, Rounds& rounds)
+  Front(const LocalPattern& pattern, std::span<const std::int32_t> elimination, Rounds& rounds)
       : pattern_(pattern),
+        elimination_(elimination),
         rounds_(rounds),
+        position_(at(pattern.rows)),
         watcher_(at(pattern.rows) + at(pattern.ghosts), none),
         next_(at(pattern.rows), none),
-        cursor_(at(pattern.rows), 0) {}
+        cursor_(at(pattern.rows), 0) {
+    for (std::size_t i = 0; i < elimination.size(); ++i) {
+      position_[at(elimination[i])] = static_cast<std::int32_t>(i);
+    }
+  }
 
   static constexpr std::int32_t none = -1;
 
-  /// Finishes `row` if it can be, and then whatever waited for it.
-  void visit(std::int32_t row, std::int32_t round) {
-    pending_.assign(1, row);
-    drain(round);
+  /// The rows that need no ghosts.
+  void begin() {
+    pending_.resize(elimination_.size());
+    std::iota(pending_.begin(), pending_.end(), 0);  // sorted is a heap
+    drain(0);
   }
-  /// A ghost that was finished in `known`; the rows that can now be finished are so in `round`.
-  void arrive(std::int32_t ghost, std::int32_t known, std::int32_t round) {
-    rounds_.of_ghost[at(ghost)] = known;
-    release(pattern_.rows + ghost);
-    drain(round);
+  /// Ghosts that were finished in `known`; the rows that can now be finished are so one round
+  /// later.
+  void arrive(std::span<const std::int32_t> ghosts, std::int32_t known) {
+    for (const auto ghost : ghosts) rounds_.of_ghost[at(ghost)] = known;
+    for (const auto ghost : ghosts) release(pattern_.rows + ghost);
+    drain(known + 1);
   }
   Integers take_finished() { return std::exchange(finished_, {}); }
   /// The local number (a ghost's: minus the number of rows) of what a waiting row waits for.
   std::int32_t blocker(std::int32_t row) const { return missing(row, 0).first; }
 
  private:
-  // What `row` still needs, searching from `place`, and where in the row that is.
+  // What `row` still needs, searching from `place`, and where in the row that is. Backwards: where
+  // rows are stored in the order of elimination, the last one is the one to wait for.
   std::pair<std::int32_t, std::int32_t> missing(std::int32_t row, std::int32_t place) const {
     const auto own = pattern_.columns(row);
     const auto ghosts = pattern_.ghost_columns(row);
     const auto owned = static_cast<std::int32_t>(own.size());
     for (; place < owned; ++place) {
-      const auto item = static_cast<std::int32_t>(own[at(place)]);
+      const auto item = static_cast<std::int32_t>(own[at(owned - 1 - place)]);
       if (item != row && rounds_.of_row[at(item)] == none) return {item, place};
     }
     for (; at(place - owned) < ghosts.size(); ++place) {
-      const auto item = static_cast<std::int32_t>(ghosts[at(place - owned)]);
+      const auto item = static_cast<std::int32_t>(ghosts[ghosts.size() - 1 - at(place - owned)]);
       if (rounds_.of_ghost[at(item)] == none) return {pattern_.rows + item, place};
     }
     return {none, place};
   }
   void release(std::int32_t item) {
     for (auto row = std::exchange(watcher_[at(item)], none); row != none; row = next_[at(row)]) {
-      pending_.push_back(row);
+      pending_.push_back(position_[at(row)]);
+      std::push_heap(pending_.begin(), pending_.end(), std::greater<>());
     }
   }
   void drain(std::int32_t round) {
     while (!pending_.empty()) {
-      const auto row = pending_.back();
+      std::pop_heap(pending_.begin(), pending_.end(), std::greater<>());
+      const auto row = elimination_[at(pending_.back())];
       pending_.pop_back();
       const auto [item, place] = missing(row, cursor_[at(row)]);
       cursor_[at(row)] = place;
@@ -112,11 +125,14 @@ class Front {
   }
 
   const LocalPattern& pattern_;
+  std::span<const std::int32_t> elimination_;
   Rounds& rounds_;
-  Integers watcher_;  // [rows + ghosts] head of the list of rows that watch it
-  Integers next_;     // [rows] lists
-  Integers cursor_;   // [rows] everything before is known
-  Integers pending_, finished_;
+  Integers position_;  // [rows] in the elimination order
+  Integers watcher_;   // [rows + ghosts] head of the list of rows that watch it
+  Integers next_;      // [rows] lists
+  Integers cursor_;    // [rows] everything before is known
+  Integers pending_;   // heap of positions
+  Integers finished_;
 };
 
 // For every reader: which of its ghosts are known now, as places among those it asked this rank
@@ -223,8 +239,8 @@ Rounds find_rounds(const Communicator& comm, const LocalPattern& pattern, const 
   Rounds rounds;
   rounds.of_row.assign(at(pattern.rows), Front::none);
   rounds.of_ghost.assign(at(pattern.ghosts), Front::none);
-  Front front(pattern, rounds);
-  for (const auto row : elimination) front.visit(row, 0);
+  Front front(pattern, elimination, rounds);
+  front.begin();
   std::int64_t left = pattern.rows, before = -1;
   for (std::int32_t round = 0;; ++round) {
     const auto finished = front.take_finished();
@@ -239,10 +255,12 @@ Rounds find_rounds(const Communicator& comm, const LocalPattern& pattern, const 
           comm, [&] { report_circle(pattern, rounds, front, pattern.rank_begin[comm.rank()]); });
     }
     before = all_left;
+    Integers known;
     for (const auto& packet : exchange(comm, announce(partners, finished))) {
       const auto first = group_of(partners.owners, packet.rank).first;
-      for (const auto place : unpack(packet)) front.arrive(first + place, round, round + 1);
+      for (const auto place : unpack(packet)) known.push_back(first + place);
     }
+    front.arrive(known, round);
   }
 }
 
