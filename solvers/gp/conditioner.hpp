@@ -25,11 +25,16 @@ struct Measurements {
 /// What one linear solve tells beside the state.
 struct SolveReport {
   std::int64_t iterations = 0;  ///< of the conjugate gradients; 0: direct
+  double start = 1;             ///< the same as residual, at the start of the iterations
   double residual = 0;          ///< ||y - (S' Theta S + R) alpha|| / ||y||, recomputed
   double quadratic = 0;         ///< y' alpha
-  /// Of S' Theta S, as the small factor has it: without the noise R, which only the dense back end
-  /// counts in.
-  double log_determinant = 0;
+  bool complete = true;         ///< solved to the tolerance of the deck
+};
+
+/// What conjugate gradients remember from one solve to the next; a restart hands it back.
+struct ConditionerMemory {
+  std::vector<double> solution;    ///< own points: alpha of the last solve; empty: none
+  std::vector<double> factorised;  ///< own rows: the lift that the preconditioner knows; or empty
 };
 
 /// Conditions the prior on linear measurements: state = Theta S alpha with (S' Theta S + R) alpha
@@ -38,19 +43,23 @@ class Conditioner {
  public:
   virtual ~Conditioner() = default;
 
-  /// Collective. `state`: posterior mean of all own rows. Throws Error{not_converged} or
-  /// Error{numerical} on all ranks.
-  virtual SolveReport condition(const Measurements& measurements, std::span<double> state,
-                                const std::function<void()>& poll) = 0;
+  /// Collective. `state`: posterior mean of all own rows. `distance`: norm of the nonlinear
+  /// residual at the point of linearisation, the same on all ranks; an iterative solve need not go
+  /// much below what the next linearisation will change. 0: to the tolerance of the deck. Throws
+  /// Error{not_converged} or Error{numerical} on all ranks.
+  virtual SolveReport condition(const Measurements& measurements, double distance,
+                                std::span<double> state, const std::function<void()>& poll) = 0;
+
+  /// Collective, after condition(). log det of S' Theta S, as the small factor has it: without the
+  /// noise R, which only the dense back end counts in.
+  virtual double log_determinant(const std::function<void()>& poll) = 0;
 
   /// Collective. Posterior mean of u at any points (row-major), after condition(). Empty when this
   /// back end has no kernel sums; then the mean is interpolated from the state (mean.hpp).
   virtual std::vector<double> mean_at(std::span<const double> coordinates) = 0;
 
-  /// Local. The solution alpha of the last solve (own points): what a warm start needs after a
-  /// restart. Empty when there is none.
-  virtual std::vector<double> solution() const { return {}; }
-  virtual void set_solution(std::span<const double>) {}
+  virtual ConditionerMemory memory() const { return {}; }  ///< Local.
+  virtual void remember(ConditionerMemory) {}              ///< Local, before the first solve.
 
   virtual double nonzeros_per_row() const = 0;
   virtual void record(output::Value& entry) const = 0;  ///< Local: diagnostics of the factor

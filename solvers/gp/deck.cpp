@@ -102,10 +102,11 @@ Table solve_table() {
                        .help = "most Gauss-Newton steps"},
                       {.key = "warm_start",
                        .kind = Kind::boolean,
-                       .default_value = "false",
+                       .default_value = "true",
                        .help = "begin the conjugate gradients at the solution of the last "
-                               "Gauss-Newton step, corrected by the small factor: about half the "
-                               "iterations in all"}}};
+                               "Gauss-Newton step, and go only as far as the linearisation "
+                               "deserves until the last step; false: every step from the start "
+                               "to the tolerance, about twice the iterations in all"}}};
 }
 
 void check_step(const Node& here, const Node&, Diagnostics& diagnostics) {

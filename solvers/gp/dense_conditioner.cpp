@@ -70,7 +70,8 @@ std::vector<double> DenseConditioner::replicate(std::span<const double> own_rows
   return parallel::exchange<double>(comm_, send, counts).data;
 }
 
-SolveReport DenseConditioner::condition(const Measurements& measurements, std::span<double> state,
+SolveReport DenseConditioner::condition(const Measurements& measurements, double /*distance*/,
+                                        std::span<double> state,
                                         const std::function<void()>& poll) {
   const auto own = static_cast<std::size_t>(pattern_.own);
   const auto n = static_cast<std::size_t>(total_);
@@ -131,15 +132,16 @@ SolveReport DenseConditioner::condition(const Measurements& measurements, std::s
   });
   poll();
   alpha_.resize(n);
+  log_determinant_ = 0;
   SolveReport report;
   double size = 0;
   for (std::size_t i = 0; i < n; ++i) {
     alpha_[i] = all[i * width + kinds];
     size += alpha_[i] * alpha_[i];
-    report.log_determinant += 2 * std::log(matrix[i * stride + i]);
+    log_determinant_ += 2 * std::log(matrix[i * stride + i]);
   }
-  linear::solve_lower(n, matrix.data(), stride, 1, alpha_.data(), n);
-  linear::solve_lower_transposed(n, matrix.data(), stride, 1, alpha_.data(), n);
+  linear::solve_upper_transposed(n, matrix.data(), stride, 1, alpha_.data(), n);
+  linear::solve_upper(n, matrix.data(), stride, 1, alpha_.data(), n);
   matrix = {};
 
   // The state of the own rows, and the residual, by exact sums.

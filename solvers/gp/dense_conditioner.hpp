@@ -19,8 +19,11 @@ class DenseConditioner final : public Conditioner {
                    const RowLayout& layout, const RowWeights& weights, const Kernel& prior,
                    double nugget);
 
-  SolveReport condition(const Measurements& measurements, std::span<double> state,
+  SolveReport condition(const Measurements& measurements, double distance, std::span<double> state,
                         const std::function<void()>& poll) override;
+  double log_determinant(const std::function<void()>& /*poll*/) override {
+    return log_determinant_;
+  }
   std::vector<double> mean_at(std::span<const double> coordinates) override;
   double nonzeros_per_row() const override { return 0.5 * static_cast<double>(total_ + 1); }
   void record(output::Value& entry) const override;
@@ -39,6 +42,7 @@ class DenseConditioner final : public Conditioner {
   std::vector<double> coordinates_;
   Rows measured_;
   std::vector<double> alpha_;
+  double log_determinant_ = 0;
 };
 
 }  // namespace mensura::gp

@@ -22,6 +22,8 @@ constexpr double trusted_step = 1e-5;
 // Rates of convergence that are believed, and that mean none.
 constexpr double most_rate = 0.5;
 constexpr double stagnation = 0.1;
+// Residual, in units of the linear solves' tolerance, at which two linear systems are the same.
+constexpr double indistinct = 4;
 
 }  // namespace
 
@@ -56,13 +58,14 @@ struct GaussNewton::Callbacks {
 
 GaussNewton::GaussNewton(const parallel::Communicator& comm, const Pattern& pattern,
                          const RowLayout& layout, const Equation& equation,
-                         Conditioner& conditioner, const SolveSpec& solve)
+                         Conditioner& conditioner, const SolveSpec& solve, bool adaptive)
     : comm_(comm),
       pattern_(pattern),
       layout_(layout),
       equation_(equation),
       conditioner_(conditioner),
       solve_(solve),
+      adaptive_(adaptive),
       interior_total_(pattern.counts[static_cast<std::size_t>(PointKind::interior)]),
       mean_(static_cast<std::size_t>(layout.own)) {
   const auto local = static_cast<PetscInt>(layout.own);
@@ -138,24 +141,27 @@ void GaussNewton::evaluate(Vec x, Vec f) {
     measurements_.value[p] = data;
   }
   ++evaluations_;
-  last_.solve = conditioner_.condition(measurements_, mean_, *poll_);
+  parallel::reduce(comm_, std::span(&squares, 1));
+  const double residual = std::sqrt(squares.value());
+  last_.equation_residual = residual / std::sqrt(static_cast<double>(interior_total_));
+  const double distance = adaptive_ && !equation_.linear() ? residual : 0.0;
+  last_.solve = conditioner_.condition(measurements_, distance, mean_, *poll_);
 
   // Norms of u alone: its first row at every point.
-  std::array<parallel::ExactSum, 3> sums{squares};
+  std::array<parallel::ExactSum, 2> sums;
   PetscScalar* defect = nullptr;
   check_petsc(VecGetArray(f, &defect), "VecGetArray");
   for (std::size_t r = 0; r < mean_.size(); ++r) defect[r] = state[r] - mean_[r];
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     const auto r = static_cast<std::size_t>(layout_.first[p]);
-    sums[1].add(defect[r] * defect[r]);
-    sums[2].add(mean_[r] * mean_[r]);
+    sums[0].add(defect[r] * defect[r]);
+    sums[1].add(mean_[r] * mean_[r]);
   }
   check_petsc(VecRestoreArray(f, &defect), "VecRestoreArray");
   check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
   parallel::reduce(comm_, sums);
-  last_.equation_residual = std::sqrt(sums[0].value() / static_cast<double>(interior_total_));
-  const double size = std::sqrt(sums[2].value());
-  const double step = std::sqrt(sums[1].value());
+  const double step = std::sqrt(sums[0].value());
+  const double size = std::sqrt(sums[1].value());
   if (!std::isfinite(size) || !std::isfinite(step)) {
     throw parallel::Error(parallel::ExitCode::numerical,
                           "Gauss-Newton produced values that are not finite; try a better start, "
@@ -165,11 +171,17 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   converged_ = test(std::exchange(previous_step_, last_.relative_step));
 }
 
-// Converged: the last step is below the tolerance; or the next one would be, at the rate of the
-// last two; or the steps no longer shrink and are as small as the linear solves are accurate.
+// Converged: the last linear solve was complete, and the last step is below the tolerance; or the
+// next one would be, at the rate of the last two; or the last solution satisfied the new linear
+// system as well as it did its own; or the steps no longer shrink and are as small as the linear
+// solves are accurate.
 bool GaussNewton::test(double previous) const {
   const double step = last_.relative_step;
+  if (!last_.solve.complete) return false;
   if (equation_.linear() || step <= solve_.newton) return true;
+  if (adaptive_ && evaluations_ > 1 && last_.solve.start <= indistinct * solve_.tolerance) {
+    return true;
+  }
   const double rate = step / previous;
   // The first change, from nothing, and damped steps say nothing about the rate.
   const bool known = evaluations_ >= 3 && last_.damping == 1;

@@ -32,9 +32,11 @@ struct NewtonStep {
 /// direction.
 class GaussNewton {
  public:
-  /// Collective. All references must outlive the object.
+  /// Collective. All references must outlive the object. `adaptive`: linear solves are only as
+  /// accurate as the linearisation deserves, and the search goes on until a complete one.
   GaussNewton(const parallel::Communicator& comm, const Pattern& pattern, const RowLayout& layout,
-              const Equation& equation, Conditioner& conditioner, const SolveSpec& solve);
+              const Equation& equation, Conditioner& conditioner, const SolveSpec& solve,
+              bool adaptive);
   GaussNewton(const GaussNewton&) = delete;
   GaussNewton& operator=(const GaussNewton&) = delete;
 
@@ -70,6 +72,7 @@ class GaussNewton {
   const Equation& equation_;
   Conditioner& conditioner_;
   SolveSpec solve_;
+  bool adaptive_;
   std::int64_t interior_total_ = 0;
   Measurements measurements_;
   std::vector<double> mean_;

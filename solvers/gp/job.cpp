@@ -23,7 +23,9 @@ namespace {
 constexpr const char* state_name = "job/state";
 constexpr const char* mean_name = "job/mean";
 constexpr const char* solution_name = "job/solution";
+constexpr const char* factorised_name = "job/factorised";
 constexpr const char* history_name = "job/history";
+constexpr const char* determinant_name = "job/log_determinant";
 constexpr const char* counts_name = "job/counts";
 
 // The files that points and values came from, for messages.
@@ -49,14 +51,14 @@ std::string input_files(const Problem& problem) {
 
 struct GpJob::HistoryEntry {
   double time = 0, relative_step = 0, damping = 0, equation_residual = 0;
-  double iterations = 0, residual = 0, quadratic = 0, log_determinant = 0;
-  static constexpr std::size_t width = 8;
+  double iterations = 0, residual = 0, quadratic = 0;
+  static constexpr std::size_t width = 7;
 };
 
 // What a checkpoint held, until the set-up is there to take it.
 struct GpJob::Restored {
-  std::vector<double> state, mean;  // blocks of points x state rows
-  std::vector<double> solution;     // block of points; empty without warm starts
+  std::vector<double> state, mean, factorised;  // blocks of points x state rows
+  std::vector<double> solution;                 // block of points; empty when there is none
   std::uint64_t fingerprint = 0;
 };
 
@@ -100,9 +102,11 @@ void GpJob::set_up(run::Context& context) {
 }
 
 void GpJob::begin() {
+  // Time steps take a fixed number of Gauss-Newton steps, each with all it can give.
+  const bool adaptive = problem_.solve.warm_start && !problem_.time;
   newton_ =
       std::make_unique<GaussNewton>(comm_, system_.pattern(), system_.layout(), system_.equation(),
-                                    system_.conditioner(), problem_.solve);
+                                    system_.conditioner(), problem_.solve, adaptive);
   const RowLayout& layout = system_.layout();
   mean_.assign(static_cast<std::size_t>(layout.own), 0.0);
   std::vector<double> start(mean_);
@@ -117,9 +121,10 @@ void GpJob::begin() {
     }
     start = from_state_blocks(restored_->state);
     mean_ = from_state_blocks(restored_->mean);
-    if (problem_.solve.warm_start && problem_.factor.method == FactorMethod::sparse) {
-      system_.conditioner().set_solution(
-          parallel::fetch_rows(comm_, restored_->solution, system_.points(), 1, own_ids()));
+    if (remembers()) {
+      system_.conditioner().remember(
+          {parallel::fetch_rows(comm_, restored_->solution, system_.points(), 1, own_ids()),
+           from_state_blocks(restored_->factorised)});
     }
   } else {
     const Pattern& pattern = system_.pattern();
@@ -154,7 +159,7 @@ void GpJob::begin() {
 void GpJob::note(const NewtonStep& step, double time, run::Context& context) {
   history_.push_back({time, step.relative_step, step.damping, step.equation_residual,
                       static_cast<double>(step.solve.iterations), step.solve.residual,
-                      step.solve.quadratic, step.solve.log_determinant});
+                      step.solve.quadratic});
   context.log(fmt::format(
       "{}step {}: relative change {:.3g}, residual of the equation {:.3g}, {} iterations{}",
       problem_.time ? fmt::format("time {:g}, ", time) : "Gauss-Newton ", history_.size(),
@@ -178,6 +183,7 @@ void GpJob::newton_step(run::Context& context) {
         "solve.newton",
         steps_done_, step.relative_step, problem_.solve.newton));
   }
+  if (solved_) log_determinant_ = system_.conditioner().log_determinant(context.poll);
 }
 
 void GpJob::time_step(run::Context& context) {
@@ -202,6 +208,12 @@ void GpJob::time_step(run::Context& context) {
   } while (++count < problem_.time->newton_steps && !newton_->converged());
   newton_->mean(mean_);
   solved_ = ++steps_done_ >= time_steps();
+  if (solved_) log_determinant_ = system_.conditioner().log_determinant(context.poll);
+}
+
+// There is something for the conditioner of the next run to know.
+bool GpJob::remembers() const {
+  return steps_done_ > 0 && problem_.factor.method == FactorMethod::sparse;
 }
 
 run::Progress GpJob::progress() const {
@@ -261,7 +273,8 @@ std::vector<double> GpJob::from_state_blocks(std::span<const double> block) cons
 
 std::int64_t GpJob::checkpoint_bytes() const {
   if (!system_.ready()) return 1 << 20;
-  return system_.points() * 16 * 5 + (1 << 20) +
+  const std::int64_t width = 3 * system_.equation().state_rows() + 1;
+  return system_.points() * width * 8 + (1 << 20) +
          static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8);
 }
 
@@ -277,18 +290,21 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
   const std::int64_t first = blocks.begin(comm_.rank()) * width, total = system_.points() * width;
   checkpoint.distributed(state_name, to_state_blocks(state), first, total);
   checkpoint.distributed(mean_name, to_state_blocks(mean_), first, total);
-  if (problem_.solve.warm_start && problem_.factor.method == FactorMethod::sparse) {
-    const auto solution = parallel::to_blocks(comm_, system_.conditioner().solution(), 1, own_ids(),
-                                              system_.points());
+  if (remembers()) {
+    const ConditionerMemory memory = system_.conditioner().memory();
+    const auto solution =
+        parallel::to_blocks(comm_, memory.solution, 1, own_ids(), system_.points());
     checkpoint.distributed(solution_name, solution, blocks.begin(comm_.rank()), system_.points());
+    checkpoint.distributed(factorised_name, to_state_blocks(memory.factorised), first, total);
   }
   std::vector<double> history;
   for (const HistoryEntry& entry : history_) {
     history.insert(history.end(),
                    {entry.time, entry.relative_step, entry.damping, entry.equation_residual,
-                    entry.iterations, entry.residual, entry.quadratic, entry.log_determinant});
+                    entry.iterations, entry.residual, entry.quadratic});
   }
   checkpoint.replicated(history_name, history);
+  checkpoint.replicated(determinant_name, std::vector<double>{log_determinant_});
   const std::vector<std::int64_t> counts{steps_done_, solved_ ? 1 : 0, stalled_ ? 1 : 0,
                                          static_cast<std::int64_t>(system_.fingerprint()), width};
   checkpoint.replicated(counts_name, counts);
@@ -297,17 +313,20 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
 void GpJob::load(const output::CheckpointReader& checkpoint) {
   const auto counts = checkpoint.integers(counts_name);
   const auto history = checkpoint.reals(history_name);
-  parallel::require(counts.size() == 5 && history.size() % HistoryEntry::width == 0,
-                    "the checkpoint has the shape that save() gave it");
+  const auto determinant = checkpoint.reals(determinant_name);
+  parallel::require(
+      counts.size() == 5 && determinant.size() == 1 && history.size() % HistoryEntry::width == 0,
+      "the checkpoint has the shape that save() gave it");
   steps_done_ = counts[0];
   solved_ = counts[1] != 0;
   stalled_ = counts[2] != 0;
+  log_determinant_ = determinant[0];
   restored_ = std::make_unique<Restored>();
   restored_->fingerprint = static_cast<std::uint64_t>(counts[3]);
   const std::int64_t width = counts[4];
   for (std::size_t i = 0; i < history.size(); i += HistoryEntry::width) {
     history_.push_back({history[i], history[i + 1], history[i + 2], history[i + 3], history[i + 4],
-                        history[i + 5], history[i + 6], history[i + 7]});
+                        history[i + 5], history[i + 6]});
   }
   const parallel::Blocks blocks{checkpoint.extent(state_name) / width, comm_.size()};
   const std::int64_t first = blocks.begin(comm_.rank()) * width;
@@ -317,6 +336,7 @@ void GpJob::load(const output::CheckpointReader& checkpoint) {
   if (checkpoint.has(solution_name)) {
     restored_->solution =
         checkpoint.reals(solution_name, blocks.begin(comm_.rank()), blocks.size(comm_.rank()));
+    restored_->factorised = checkpoint.reals(factorised_name, first, count);
   }
 }
 
@@ -360,7 +380,7 @@ void GpJob::record(output::Record& record) const {
   } else {
     // Profile over the scale of the prior (reference gp_evidence_frequencies 1.2); the determinant
     // is that of the small factor.
-    add("log_evidence", -0.5 * n * std::log(scale) - 0.5 * last.log_determinant -
+    add("log_evidence", -0.5 * n * std::log(scale) - 0.5 * log_determinant_ -
                             0.5 * n * (1 + std::log(2 * std::numbers::pi)));
   }
   add("scale", scale);

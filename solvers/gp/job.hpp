@@ -42,12 +42,12 @@ class GpJob : public run::Job {
   struct Restored;
   void set_up(run::Context& context);
   void begin();
-  void begin_time_step();
   void newton_step(run::Context& context);
   void time_step(run::Context& context);
   void note(const NewtonStep& step, double time, run::Context& context);
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
+  bool remembers() const;
   std::vector<std::uint64_t> own_ids() const;
   std::vector<double> to_state_blocks(std::span<const double> rows) const;
   std::vector<double> from_state_blocks(std::span<const double> block) const;
@@ -60,6 +60,7 @@ class GpJob : public run::Job {
   std::vector<HistoryEntry> history_;
   std::vector<double> mean_;     // own rows: posterior mean of the state
   std::int64_t steps_done_ = 0;  // time steps, or Gauss-Newton evaluations
+  double log_determinant_ = 0;   // of the last linear system, once solved
   bool solved_ = false;
   bool stalled_ = false;  // Gauss-Newton took its last step without converging
   std::optional<Answer> answer_;

@@ -242,6 +242,81 @@ void drop_unused_ghosts(const parallel::Communicator& comm, Pattern& pattern) {
   for (std::int32_t& row : pattern.rows) row = moved[static_cast<std::size_t>(row)];
 }
 
+// Own points such that each comes after those that it needs: depth first.
+class DepthFirst {
+ public:
+  explicit DepthFirst(const Pattern& pattern)
+      : pattern_(pattern), listed_(static_cast<std::size_t>(pattern.own), 0) {}
+
+  std::vector<std::int32_t> run() {
+    order_.reserve(listed_.size());
+    for (std::size_t point = 0; point < listed_.size(); ++point) {
+      if (listed_[point] == 0) visit(static_cast<std::int32_t>(point));
+    }
+    return std::move(order_);
+  }
+
+ private:
+  std::int32_t place(std::int32_t point) const {
+    return pattern_.rank_of[static_cast<std::size_t>(point)];
+  }
+
+  void visit(std::int32_t root) {
+    stack_.assign(1, {root, 0});
+    listed_[static_cast<std::size_t>(root)] = 1;
+    while (!stack_.empty()) {
+      auto& [point, next] = stack_.back();
+      const auto rows = pattern_.rows_of(
+          static_cast<std::size_t>(pattern_.supernode[static_cast<std::size_t>(point)]));
+      while (place(rows[next]) < place(point) &&
+             (rows[next] >= pattern_.own || listed_[static_cast<std::size_t>(rows[next])] != 0)) {
+        ++next;
+      }
+      const std::int32_t row = rows[next];  // the point itself at the latest
+      if (row == point) {
+        order_.push_back(point);
+        stack_.pop_back();
+      } else {
+        listed_[static_cast<std::size_t>(row)] = 1;
+        stack_.emplace_back(row, 0);
+      }
+    }
+  }
+
+  const Pattern& pattern_;
+  std::vector<std::uint8_t> listed_;
+  std::vector<std::pair<std::int32_t, std::size_t>> stack_;
+  std::vector<std::int32_t> order_;
+};
+
+template <class T>
+void permute(std::vector<T>& values, std::span<const std::int32_t> order, std::size_t width) {
+  std::vector<T> moved;
+  moved.reserve(order.size() * width);
+  for (const std::int32_t i : order) {
+    const auto* from = &values[static_cast<std::size_t>(i) * width];
+    moved.insert(moved.end(), from, from + width);
+  }
+  std::copy(moved.begin(), moved.end(), values.begin());
+}
+
+void renumber_own(Pattern& pattern) {
+  const auto order = DepthFirst(pattern).run();
+  permute(pattern.coordinates, order, static_cast<std::size_t>(pattern.dimension));
+  permute(pattern.ids, order, 1);
+  permute(pattern.scale2, order, 1);
+  permute(pattern.rank_of, order, 1);
+  permute(pattern.supernode, order, 1);
+  std::vector<std::int32_t> place(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    place[static_cast<std::size_t>(order[i])] = static_cast<std::int32_t>(i);
+  }
+  for (std::int32_t& row : pattern.rows) {
+    if (row < pattern.own) row = place[static_cast<std::size_t>(row)];
+  }
+  pattern.halo.renumber(place);
+}
+
 void store(Pattern& pattern, std::vector<OrderKey>& keys, const Traveller& point) {
   pattern.coordinates.insert(pattern.coordinates.end(), point.x.begin(),
                              point.x.begin() + pattern.dimension);
@@ -257,6 +332,10 @@ Halo::Halo(std::vector<std::int32_t> send, std::vector<std::int64_t> send_counts
     : send_(std::move(send)),
       send_counts_(std::move(send_counts)),
       receive_counts_(std::move(receive_counts)) {}
+
+void Halo::renumber(std::span<const std::int32_t> place) {
+  for (std::int32_t& point : send_) point = place[static_cast<std::size_t>(point)];
+}
 
 std::int64_t Halo::ghosts() const noexcept {
   return std::accumulate(receive_counts_.begin(), receive_counts_.end(), std::int64_t{0});
@@ -318,13 +397,15 @@ Pattern make_pattern(const parallel::Communicator& comm, OrderedPoints ordered,
                                       .exchange(comm, stored, pattern.halo);
   pattern.own = static_cast<std::int64_t>(stored.size());
   std::vector<OrderKey> keys;
+  std::vector<std::int32_t> first_member;
   for (std::size_t i = 0; i < stored.size(); ++i) {
     if (i == 0 || stored[i].supernode != stored[i - 1].supernode) {
-      pattern.members.push_back(static_cast<std::int32_t>(i));
+      first_member.push_back(static_cast<std::int32_t>(i));
     }
+    pattern.supernode.push_back(static_cast<std::int32_t>(first_member.size()) - 1);
     store(pattern, keys, stored[i].point);
   }
-  pattern.members.push_back(static_cast<std::int32_t>(stored.size()));
+  first_member.push_back(static_cast<std::int32_t>(stored.size()));
   stored.clear();
   stored.shrink_to_fit();
   for (const Traveller& ghost : ghosts) store(pattern, keys, ghost);
@@ -340,13 +421,14 @@ Pattern make_pattern(const parallel::Communicator& comm, OrderedPoints ordered,
 
   RowSearch search(pattern, blocks, options.radius);
   pattern.first_row.push_back(0);
-  for (std::size_t s = 0; s + 1 < pattern.members.size(); ++s) {
-    const auto& rows = search.rows_of(pattern.members[s], pattern.members[s + 1]);
+  for (std::size_t s = 0; s + 1 < first_member.size(); ++s) {
+    const auto& rows = search.rows_of(first_member[s], first_member[s + 1]);
     pattern.rows.insert(pattern.rows.end(), rows.begin(), rows.end());
     pattern.first_row.push_back(static_cast<std::int64_t>(pattern.rows.size()));
   }
   poll();
   drop_unused_ghosts(comm, pattern);
+  renumber_own(pattern);
   return pattern;
 }
 

@@ -30,6 +30,9 @@ class Halo {
   /// Collective. Keeps the ghosts that are needed (ghosts entries) and tells their owners.
   void keep(const parallel::Communicator& comm, std::span<const std::uint8_t> needed);
 
+  /// Local. Own point i is now place[i].
+  void renumber(std::span<const std::int32_t> place);
+
   std::int64_t ghosts() const noexcept;
   const std::vector<std::int64_t>& receive_counts() const noexcept { return receive_counts_; }
 
@@ -49,8 +52,10 @@ struct PatternOptions {
 /// The sparsity of the inverse-Cholesky factor over points, independent of the number of ranks:
 /// column j has the rows i <= j (elimination order) with |x_i - x_j| <= rho min(l_i, l_j), joined
 /// over the columns of its supernode. A supernode is (block, level of l, cell of the level's
-/// regular grid); all its columns live on one rank. Own points come first, in storage order (along
-/// a Morton curve by supernode), then ghosts.
+/// regular grid); all its columns live on one rank. Own points come first, every point after the
+/// own points that it needs and as close to them as a depth-first walk along a Morton curve of the
+/// supernodes allows: a triangular solve streams its matrix in storage order and finds the unknowns
+/// in cache. Then ghosts.
 struct Pattern {
   int dimension = 0;
   std::array<std::int64_t, 3> counts{};  ///< global number of points of each kind
@@ -59,13 +64,22 @@ struct Pattern {
   std::vector<std::uint64_t> ids;       ///< own + ghosts
   std::vector<double> scale2;           ///< own + ghosts: squared key of the order
   std::vector<std::int32_t> rank_of;    ///< own + ghosts: place in the elimination order among them
-  std::vector<std::int32_t> members;    ///< supernodes + 1: own points [members[s], members[s + 1])
+  std::vector<std::int32_t> supernode;  ///< own: number of the supernode on this rank
   std::vector<std::int64_t> first_row;  ///< supernodes + 1 offsets into rows
   std::vector<std::int32_t> rows;       ///< points (own or ghost), ascending in the order
   Halo halo;
 
   std::int64_t points() const noexcept { return static_cast<std::int64_t>(ids.size()); }
-  std::size_t supernodes() const noexcept { return members.empty() ? 0 : members.size() - 1; }
+  std::size_t supernodes() const noexcept { return first_row.empty() ? 0 : first_row.size() - 1; }
+  /// Rows of a supernode: its members, all points that they need, in the elimination order.
+  std::span<const std::int32_t> rows_of(std::size_t s) const noexcept {
+    const auto first = static_cast<std::size_t>(first_row[s]);
+    return std::span(rows).subspan(first, static_cast<std::size_t>(first_row[s + 1]) - first);
+  }
+  bool is_member(std::int32_t point, std::size_t s) const noexcept {
+    return point < own &&
+           supernode[static_cast<std::size_t>(point)] == static_cast<std::int32_t>(s);
+  }
   PointKind kind(std::size_t point) const noexcept {
     const auto id = static_cast<std::int64_t>(ids[point]);
     return id < counts[0] ? PointKind::boundary

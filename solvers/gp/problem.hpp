@@ -76,7 +76,8 @@ struct SolveSpec {
   double tolerance = 1e-8;  ///< of the conjugate gradients, relative to the right-hand side
   double newton = 1e-10;    ///< relative step of u at which Gauss-Newton has converged
   int max_newton = 30;
-  bool warm_start = false;  ///< conjugate gradients begin at the last solve's solution
+  /// Conjugate gradients begin at the last solve's solution and stop early until the last step.
+  bool warm_start = true;
 };
 
 struct TimeSpec {

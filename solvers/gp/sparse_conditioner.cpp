@@ -51,6 +51,16 @@ class WriteArray {
 // system.
 constexpr double strong_noise = 1e-3;
 
+// Change of a measured functional, relative to itself, that the small factor bears.
+constexpr double most_move = 0.1;
+
+// A solve whose linearisation is r away, relative to the data, goes to the smaller of this times r
+// (the line search needs a direction of descent) and r squared: Gauss-Newton converges
+// quadratically until the solves limit it (Eisenstat and Walker 1996, choice 2). Close to the
+// tolerance it goes all the way.
+constexpr double forcing = 0.05;
+constexpr double almost = 4;
+
 std::size_t width_of(const RowLayout& layout, std::size_t points) {
   std::int32_t width = 1;
   for (std::size_t p = 0; p < points; ++p) width = std::max(width, layout.rows_of(p));
@@ -107,6 +117,18 @@ struct SparseConditioner::Callbacks {
   }
   static PetscErrorCode monitor(KSP, PetscInt, PetscReal, void* context) {
     return guarded([&] { (*static_cast<SparseConditioner*>(context)->poll_)(); });
+  }
+  static PetscErrorCode test(KSP krylov, PetscInt iteration, PetscReal norm,
+                             KSPConvergedReason* reason, void* context) {
+    auto& self = *static_cast<SparseConditioner*>(context);
+    if (iteration == 0) {
+      const PetscErrorCode code = guarded([&] { self.aim(norm); });
+      if (code != 0) return code;
+    }
+    return KSPConvergedDefault(krylov, iteration, norm, reason, self.standard_test_);
+  }
+  static PetscErrorCode destroy_test(void* context) {
+    return KSPConvergedDefaultDestroy(static_cast<SparseConditioner*>(context)->standard_test_);
   }
 };
 
@@ -184,7 +206,11 @@ void SparseConditioner::make_solver() {
   check_petsc(PCShellSetContext(pc, this), "PCShellSetContext");
   check_petsc(PCShellSetApply(pc, &Callbacks::precondition), "PCShellSetApply");
   check_petsc(KSPMonitorSet(krylov, &Callbacks::monitor, this, nullptr), "KSPMonitorSet");
+  check_petsc(KSPConvergedDefaultCreate(&standard_test_), "KSPConvergedDefaultCreate");
+  check_petsc(KSPSetConvergenceTest(krylov, &Callbacks::test, this, &Callbacks::destroy_test),
+              "KSPSetConvergenceTest");
   check_petsc(KSPSetFromOptions(krylov), "KSPSetFromOptions");
+  check_petsc(KSPGetTolerances(krylov, &tolerance_, nullptr, nullptr, nullptr), "KSPGetTolerances");
 }
 
 void SparseConditioner::lift(Vec small, Vec big) const {
@@ -232,15 +258,51 @@ void SparseConditioner::apply_preconditioner(Vec x, Vec y) const {
   check_petsc(MatMultTranspose(small_.lower(), half_.get(), y), "MatMultTranspose");
 }
 
+// Collective.
+bool SparseConditioner::moved(std::span<const double> lift) const {
+  const auto& variance = big_.variances();
+  double most = 0;
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    double change = 0, size = 0;
+    for (auto r = static_cast<std::size_t>(layout_.first[p]);
+         r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
+      const double difference = lift[r] - factorised_[r];
+      change += difference * difference * variance[r];
+      size += factorised_[r] * factorised_[r] * variance[r];
+    }
+    // Not finite counts as moved: the factor then reports it.
+    if (!(change <= most_move * most_move * size)) most = 1;
+  }
+  return comm_.max(most) > 0;
+}
+
 void SparseConditioner::prepare(const Measurements& measurements,
                                 const std::function<void()>& poll) {
+  const auto rows = static_cast<std::size_t>(layout_.own);
+  const bool same_noise =
+      comm_.max(static_cast<std::int64_t>(measurements.noise != noise_variance_)) == 0;
+  noise_variance_ = measurements.noise;
+  if (std::exchange(restored_, false)) {  // as the run that was stopped had it
+    std::copy(factorised_.begin(), factorised_.end(), lift_.begin());
+    factor_small(poll);
+    std::copy_n(measurements.lift.begin(), rows, lift_.begin());
+    if (moved(measurements.lift)) factor_small(poll);
+    return;
+  }
+  std::copy_n(measurements.lift.begin(), rows, lift_.begin());
+  const bool none = comm_.max(static_cast<std::int64_t>(factorised_.size() != rows)) > 0;
+  if (none || !same_noise || moved(measurements.lift)) factor_small(poll);
+}
+
+// Collective. The small factor of the present lift and noise.
+void SparseConditioner::factor_small(const std::function<void()>& poll) {
   const std::size_t points = pattern_.ids.size();
   const std::size_t width =
       static_cast<std::size_t>(comm_.max(static_cast<std::int64_t>(width_of(layout_, points))));
   std::vector<double> shared(points * width, 0.0);
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     const auto first = static_cast<std::size_t>(layout_.first[p]);
-    std::copy_n(&measurements.lift[first], layout_.rows_of(p), &shared[p * width]);
+    std::copy_n(&lift_[first], layout_.rows_of(p), &shared[p * width]);
   }
   pattern_.halo.fill(comm_, shared, pattern_.own, static_cast<int>(width));
   for (std::size_t p = 0; p < points; ++p) {
@@ -254,52 +316,60 @@ void SparseConditioner::prepare(const Measurements& measurements,
   for (std::size_t a = 0; a < 6; ++a)
     combine(weights_.hessian[a], lift_, layout_, small_weights_.hessian[a]);
   noise_.reset();  // that of an earlier solve
-  const bool noisy = comm_.max(static_cast<std::int64_t>(!measurements.noise.empty())) > 0;
+  const bool noisy = comm_.max(static_cast<std::int64_t>(!noise_variance_.empty())) > 0;
   std::vector<double> added;  // noise that enters the preconditioner's factor itself
   if (noisy) {
-    noise_ = std::make_unique<Noise>(comm_, measurements.noise);
+    noise_ = std::make_unique<Noise>(comm_, noise_variance_);
     double largest = 0;
-    for (const double variance : measurements.noise) largest = std::max(largest, variance);
+    for (const double variance : noise_variance_) largest = std::max(largest, variance);
     strong_noise_ = comm_.max(largest) > strong_noise * prior_variance_;
     if (strong_noise_) {
       added.assign(points, 0.0);
-      std::copy(measurements.noise.begin(), measurements.noise.end(), added.begin());
+      std::copy(noise_variance_.begin(), noise_variance_.end(), added.begin());
       pattern_.halo.fill(comm_, added, pattern_.own, 1);
     }
   }
   small_.compute(comm_, small_weights_, covariance_, factor_spec_.nugget, poll, added);
   if (noise_ && !strong_noise_) noise_->factor(small_.lower());
+  factorised_.assign(lift_.begin(), lift_.begin() + static_cast<std::ptrdiff_t>(layout_.own));
 }
 
-// M y, or the last solution corrected by M times its residual.
-void SparseConditioner::set_start(Vec y) {
-  if (!solve_spec_.warm_start || !solved_) {
-    apply_preconditioner(y, alpha_.get());
-    return;
-  }
-  linear::Vector correction;
-  check_petsc(VecDuplicate(y, correction.put()), "VecDuplicate");
-  apply_operator(alpha_.get(), residual_.get());
-  check_petsc(VecAYPX(residual_.get(), -1, y), "VecAYPX");
-  apply_preconditioner(residual_.get(), correction.get());
-  check_petsc(VecAXPY(alpha_.get(), 1, correction.get()), "VecAXPY");
-}
-
-std::vector<double> SparseConditioner::solution() const {
+ConditionerMemory SparseConditioner::memory() const {
   if (!solved_) return {};
   const ReadArray alpha(alpha_.get());
-  return {alpha.data(), alpha.data() + pattern_.own};
+  return {{alpha.data(), alpha.data() + pattern_.own}, factorised_};
 }
 
-void SparseConditioner::set_solution(std::span<const double> alpha) {
+void SparseConditioner::remember(ConditionerMemory memory) {
   WriteArray to(alpha_.get());
-  for (std::size_t p = 0; p < alpha.size(); ++p) to[p] = alpha[p];
+  for (std::size_t p = 0; p < memory.solution.size(); ++p) to[p] = memory.solution[p];
   solved_ = true;
+  factorised_ = std::move(memory.factorised);
+  restored_ = true;
 }
 
-std::int64_t SparseConditioner::solve(Vec y, const std::function<void()>& poll) {
+double SparseConditioner::log_determinant(const std::function<void()>& poll) {
+  const auto rows = static_cast<std::ptrdiff_t>(layout_.own);
+  const bool same =
+      std::equal(factorised_.begin(), factorised_.end(), lift_.begin(), lift_.begin() + rows);
+  if (comm_.max(static_cast<std::int64_t>(!same)) > 0) factor_small(poll);
+  return small_.log_determinant(comm_);
+}
+
+// Sets the target of a solve whose residual has this norm at the start.
+void SparseConditioner::aim(double start) {
+  target_ = tolerance_;
+  start_ = data_norm_ > 0 ? start / data_norm_ : 0.0;
+  const double deserved = std::min(forcing * distance_, distance_ * distance_);
+  if (deserved > almost * tolerance_) target_ = deserved;
+  check_petsc(KSPSetTolerances(krylov_.get(), target_, PETSC_DEFAULT, PETSC_DEFAULT, PETSC_DEFAULT),
+              "KSPSetTolerances");
+}
+
+std::int64_t SparseConditioner::solve(Vec y, double distance, const std::function<void()>& poll) {
   poll_ = &poll;
-  set_start(y);
+  distance_ = data_norm_ > 0 ? std::min(distance / data_norm_, 1.0) : 0.0;
+  if (!solve_spec_.warm_start || !solved_) apply_preconditioner(y, alpha_.get());
   const int code = KSPSolve(krylov_.get(), y, alpha_.get());
   if (auto failure = std::exchange(Callbacks::failure(), nullptr)) std::rethrow_exception(failure);
   check_petsc(code, "KSPSolve");
@@ -322,7 +392,8 @@ std::int64_t SparseConditioner::solve(Vec y, const std::function<void()>& poll) 
   return iterations;
 }
 
-SolveReport SparseConditioner::condition(const Measurements& measurements, std::span<double> state,
+SolveReport SparseConditioner::condition(const Measurements& measurements, double distance,
+                                         std::span<double> state,
                                          const std::function<void()>& poll) {
   prepare(measurements, poll);
   {
@@ -337,7 +408,10 @@ SolveReport SparseConditioner::condition(const Measurements& measurements, std::
                           "the data of the linearised equation are not finite: Gauss-Newton "
                           "diverged; try a better start, more points or a smoother source");
   }
-  report.iterations = solve(data_.get(), poll);
+  data_norm_ = size;
+  report.iterations = solve(data_.get(), distance, poll);
+  report.start = start_;
+  report.complete = target_ <= tolerance_;
   apply_operator(alpha_.get(), residual_.get());  // leaves Theta S alpha in big_vector_
   {
     const ReadArray mean(big_vector_.get());
@@ -348,7 +422,6 @@ SolveReport SparseConditioner::condition(const Measurements& measurements, std::
   check_petsc(VecNorm(residual_.get(), NORM_2, &rest), "VecNorm");
   report.residual = size > 0 ? rest / size : rest;
   check_petsc(VecDot(data_.get(), alpha_.get(), &report.quadratic), "VecDot");
-  report.log_determinant = small_.log_determinant(comm_);
   return report;
 }
 

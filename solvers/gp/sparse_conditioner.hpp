@@ -17,7 +17,9 @@ namespace mensura::gp {
 
 /// Conditioning by two sparse inverse-Cholesky factors (reference gp_pde 3.2 (g)): the big factor
 /// over all rows is computed once and applies Theta by two triangular solves; the small factor over
-/// the measurements of each solve preconditions conjugate gradients and gives their start.
+/// the measurements preconditions conjugate gradients and gives their first start. The small factor
+/// is computed again when a measured functional has moved by more than a tenth (in the norm of the
+/// prior, row by row; reference gp_pde 5).
 class SparseConditioner final : public Conditioner {
  public:
   /// Collective. Factors the big matrix. All references must outlive the conditioner.
@@ -26,25 +28,28 @@ class SparseConditioner final : public Conditioner {
                     const FactorSpec& factor, const SolveSpec& solve,
                     const std::function<void()>& poll);
 
-  SolveReport condition(const Measurements& measurements, std::span<double> state,
+  SolveReport condition(const Measurements& measurements, double distance, std::span<double> state,
                         const std::function<void()>& poll) override;
+  double log_determinant(const std::function<void()>& poll) override;
   std::vector<double> mean_at(std::span<const double>) override { return {}; }
-  std::vector<double> solution() const override;
-  void set_solution(std::span<const double> alpha) override;
+  ConditionerMemory memory() const override;
+  void remember(ConditionerMemory memory) override;
   double nonzeros_per_row() const override;
   void record(output::Value& entry) const override;
 
  private:
   struct Callbacks;  // what PETSc calls
   void prepare(const Measurements& measurements, const std::function<void()>& poll);
+  bool moved(std::span<const double> lift) const;
+  void factor_small(const std::function<void()>& poll);
   void lift(Vec small, Vec big) const;         // big = S small
   void restrict_to(Vec big, Vec small) const;  // small = S' big
   void apply_prior(Vec big) const;             // big := Theta big
   void apply_operator(Vec x, Vec y) const;     // y = (S' Theta S + R) x
   void apply_preconditioner(Vec x, Vec y) const;
   void make_solver();
-  void set_start(Vec y);
-  std::int64_t solve(Vec y, const std::function<void()>& poll);
+  void aim(double start);
+  std::int64_t solve(Vec y, double distance, const std::function<void()>& poll);
 
   const parallel::Communicator& comm_;
   const Pattern& pattern_;
@@ -57,7 +62,9 @@ class SparseConditioner final : public Conditioner {
   bool strong_noise_ = false;  // the noise is in the small factor
   RowLayout small_layout_;
   RowWeights small_weights_;
-  std::vector<double> lift_;  // own and ghost rows
+  std::vector<double> lift_;            // own and ghost rows; ghosts as of the last small factor
+  std::vector<double> factorised_;      // own rows: the lift of the small factor; empty: none yet
+  std::vector<double> noise_variance_;  // own points, of the last solve; empty: none
   SparseFactor big_, small_;
   linear::TriangularSolver theta_;
   FactorStatistics big_statistics_, small_statistics_;
@@ -65,9 +72,14 @@ class SparseConditioner final : public Conditioner {
   linear::Vector big_vector_, alpha_, data_, residual_, half_;
   std::unique_ptr<Noise> noise_;
   linear::Matrix operator_;
+  void* standard_test_ = nullptr;  // PETSc's convergence test; the solver destroys it
   linear::Krylov krylov_;
+  double tolerance_ = 0, target_ = 0;    // what the user wants, what the running solve aims at
+  double data_norm_ = 0, distance_ = 0;  // of the data; of the linearisation, relative
+  double start_ = 1;                     // residual at the start, relative
   const std::function<void()>* poll_ = nullptr;
-  bool solved_ = false;  // alpha_ holds a solution
+  bool solved_ = false;    // alpha_ holds a solution
+  bool restored_ = false;  // factorised_ is that of another run; its factor is yet to be computed
 };
 
 }  // namespace mensura::gp

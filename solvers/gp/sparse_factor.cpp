@@ -39,9 +39,7 @@ struct SparseFactor::Block {
 };
 
 void SparseFactor::make_block(std::size_t supernode, Block& block) const {
-  const auto begin = static_cast<std::size_t>(pattern_.first_row[supernode]);
-  const auto end = static_cast<std::size_t>(pattern_.first_row[supernode + 1]);
-  block.points = std::span(pattern_.rows).subspan(begin, end - begin);
+  block.points = pattern_.rows_of(supernode);
   block.position.clear();
   block.own_rows.clear();
   block.own_places.clear();
@@ -50,7 +48,7 @@ void SparseFactor::make_block(std::size_t supernode, Block& block) const {
     block.position.push_back(next);
     const auto p = static_cast<std::size_t>(point);
     const std::int32_t rows = layout_.rows_of(p);
-    if (point >= pattern_.members[supernode] && point < pattern_.members[supernode + 1]) {
+    if (pattern_.is_member(point, supernode)) {
       for (std::int32_t r = 0; r < rows; ++r) {
         block.own_rows.push_back(layout_.first[p] + r);
         block.own_places.push_back(next + r);
@@ -141,6 +139,7 @@ SparseFactor::SparseFactor(const parallel::Communicator& comm, const Pattern& pa
   parallel::agree(comm, [&] {
     own_first_.assign(rows + 1, 0);
     ghost_first_.assign(rows + 1, 0);
+    variance_.assign(rows, 0.0);
     Block block;
     for (std::size_t s = 0; s < pattern_.supernodes(); ++s) {
       make_block(s, block);
@@ -184,6 +183,10 @@ bool SparseFactor::factor_block(std::size_t supernode, Block& block, const Rows&
   const std::size_t n = block.rows(), stride = round_up(n), m = block.own_rows.size();
   if (dense_.size() < n * stride) dense_.resize(n * stride);
   covariance.symmetric(rows, dense_.data(), stride);
+  for (std::size_t i = 0; i < m; ++i) {
+    const auto place = static_cast<std::size_t>(block.own_places[i]);
+    variance_[static_cast<std::size_t>(block.own_rows[i])] = dense_[place * stride + place];
+  }
   for (std::size_t i = 0; i < n; ++i) dense_[i * stride + i] *= 1 + nugget;
   for (std::size_t i = 0; !added.empty() && i < block.points.size(); ++i) {
     auto local = static_cast<std::size_t>(layout_.first[static_cast<std::size_t>(block.points[i])]);
@@ -197,7 +200,7 @@ bool SparseFactor::factor_block(std::size_t supernode, Block& block, const Rows&
   for (std::size_t i = 0; i < m; ++i) {
     unit_[i * stride + static_cast<std::size_t>(block.own_places[i])] = 1;
   }
-  linear::solve_lower_transposed(n, dense_.data(), stride, m, unit_.data(), stride);
+  linear::solve_upper(n, dense_.data(), stride, m, unit_.data(), stride);
   write(block, unit_, stride);
   return true;
 }
@@ -212,11 +215,9 @@ void SparseFactor::compute(const parallel::Communicator& comm, const RowWeights&
   for (std::size_t piece = 0; piece < polls; ++piece) {
     for (std::size_t s = count * piece / polls; failure.empty() && s < count * (piece + 1) / polls;
          ++s) {
-      const auto begin = static_cast<std::size_t>(pattern_.first_row[s]);
-      const auto end = static_cast<std::size_t>(pattern_.first_row[s + 1]);
-      const Rows& rows = gatherer.gather(std::span(pattern_.rows).subspan(begin, end - begin));
+      const Rows& rows = gatherer.gather(pattern_.rows_of(s));
       if (factor_block(s, block, rows, covariance, nugget, added)) continue;
-      const auto first = static_cast<std::size_t>(pattern_.members[s]);
+      const auto first = static_cast<std::size_t>(pattern_.rows_of(s).back());
       std::string place;
       for (int a = 0; a < pattern_.dimension; ++a) {
         place +=
@@ -239,19 +240,10 @@ void SparseFactor::compute(const parallel::Communicator& comm, const RowWeights&
   linear::check_petsc(MatAssemblyEnd(matrix_.get(), MAT_FINAL_ASSEMBLY), "MatAssemblyEnd");
 }
 
+// The storage order of the points is one (pattern.hpp).
 std::vector<std::int32_t> SparseFactor::elimination() const {
-  std::vector<std::int32_t> points(static_cast<std::size_t>(pattern_.own));
-  std::iota(points.begin(), points.end(), 0);
-  std::sort(points.begin(), points.end(), [&](std::int32_t a, std::int32_t b) {
-    return pattern_.rank_of[static_cast<std::size_t>(a)] <
-           pattern_.rank_of[static_cast<std::size_t>(b)];
-  });
-  std::vector<std::int32_t> rows;
-  rows.reserve(static_cast<std::size_t>(layout_.own));
-  for (const std::int32_t point : points) {
-    const auto p = static_cast<std::size_t>(point);
-    for (std::int32_t r = layout_.first[p]; r < layout_.first[p + 1]; ++r) rows.push_back(r);
-  }
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(layout_.own));
+  std::iota(rows.begin(), rows.end(), 0);
   return rows;
 }
 

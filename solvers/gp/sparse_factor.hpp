@@ -47,6 +47,8 @@ class SparseFactor {
 
   void release() noexcept { matrix_.reset(); }  ///< Collective. Destroys the matrix early.
   Mat lower() const noexcept { return matrix_.get(); }
+  /// Local, after compute(). Diagonal of Theta for the own rows: prior variances of functionals.
+  const std::vector<double>& variances() const noexcept { return variance_; }
   /// Own rows in the elimination order, as linear::TriangularSolver wants them.
   std::vector<std::int32_t> elimination() const;
   FactorStatistics statistics(const parallel::Communicator& comm) const;  ///< Collective.
@@ -67,6 +69,7 @@ class SparseFactor {
   const RowLayout& layout_;
   std::vector<PetscInt> own_first_, own_column_, ghost_first_, ghost_column_;
   std::vector<PetscScalar> own_value_, ghost_value_;
+  std::vector<double> variance_;      // own rows
   std::vector<double> dense_, unit_;  // workspace of one block
   double thirds_ = 0;  // three times the flops: whole numbers, so that sums do not know ranks
   std::int64_t largest_ = 0;

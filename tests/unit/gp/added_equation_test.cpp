@@ -99,8 +99,8 @@ Outcome solve(const parallel::Communicator& comm, int side) {
   test::set_weights(system);
   SparseConditioner conditioner(comm, system.pattern, system.layout, system.weights, prior,
                                 FactorSpec{}, tolerances, no_poll);
-  GaussNewton newton(comm, system.pattern, system.layout, *system.equation, conditioner,
-                     tolerances);
+  GaussNewton newton(comm, system.pattern, system.layout, *system.equation, conditioner, tolerances,
+                     false);
   std::vector<double> state(static_cast<std::size_t>(system.layout.own));
   const auto own = static_cast<std::size_t>(system.pattern.own);
   newton.start(state, std::vector<double>(own), {});

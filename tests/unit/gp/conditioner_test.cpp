@@ -61,13 +61,15 @@ gp::Measurements measure(const SmallSystem& system, Noise noise) {
 struct Answer {
   std::vector<double> state;
   gp::SolveReport report;
+  double log_determinant = 0;
 };
 
 Answer solve(gp::Conditioner& conditioner, const SmallSystem& system,
              const gp::Measurements& measurements) {
   Answer answer;
   answer.state.resize(static_cast<std::size_t>(system.layout.own));
-  answer.report = conditioner.condition(measurements, answer.state, [] {});
+  answer.report = conditioner.condition(measurements, 0, answer.state, [] {});
+  answer.log_determinant = conditioner.log_determinant([] {});
   return answer;
 }
 
@@ -81,6 +83,7 @@ gp::FactorSpec factor_spec(double radius) {
 gp::SolveSpec solve_spec(double tolerance) {
   gp::SolveSpec spec;
   spec.tolerance = tolerance;
+  spec.warm_start = false;
   return spec;
 }
 
@@ -150,8 +153,8 @@ TEST(Conditioner, FullRadiusIsTheDenseAnswer) {
           "noise %d: difference %.1e, iterations %lld, log det %.6f / %.6f, y'a %.6e / %.6e, "
           "residuals %.1e %.1e\n",
           static_cast<int>(noise), gap, static_cast<long long>(a.report.iterations),
-          a.report.log_determinant, b.report.log_determinant, a.report.quadratic,
-          b.report.quadratic, a.report.residual, b.report.residual);
+          a.log_determinant, b.log_determinant, a.report.quadratic, b.report.quadratic,
+          a.report.residual, b.report.residual);
     }
   }
 }
@@ -166,8 +169,7 @@ TEST(Conditioner, ExactDataNeedNoWoodbury) {
   const Answer a = solve(sparse, system, measurements);
   const Answer b = solve(dense, system, measurements);
   EXPECT_LE(difference(comm, system, a, b), 1e-6);
-  EXPECT_NEAR(a.report.log_determinant, b.report.log_determinant,
-              1e-3 * std::abs(b.report.log_determinant));
+  EXPECT_NEAR(a.log_determinant, b.log_determinant, 1e-3 * std::abs(b.log_determinant));
 }
 
 // Noise may come and go between the solves of one conditioner.
@@ -181,6 +183,85 @@ TEST(Conditioner, ForgetsTheNoiseOfEarlierSolves) {
                              factor_spec(3), solve_spec(1e-8), [] {});
   solve(used, system, measure(system, Noise::strong));
   EXPECT_EQ(difference(comm, system, solve(fresh, system, exact), solve(used, system, exact)), 0);
+}
+
+gp::Measurements scaled(const SmallSystem& system, double factor) {
+  gp::Measurements result = measure(system, Noise::none);
+  for (std::size_t p = 0; p < static_cast<std::size_t>(system.pattern.own); ++p) {
+    if (system.pattern.kind(p) != gp::PointKind::interior) continue;
+    for (std::int32_t r = system.layout.first[p]; r < system.layout.first[p + 1]; ++r) {
+      result.lift[static_cast<std::size_t>(r)] *= factor;
+    }
+  }
+  return result;
+}
+
+// The small factor is that of the present functionals when they have moved by more than a tenth,
+// that of earlier ones (a preconditioner, no more) when they have not; its determinant is always
+// the present one.
+TEST(Conditioner, FactorsAnewWhenFunctionalsMove) {
+  const auto comm = Communicator::world();
+  const SmallSystem system = make_system(comm, cloud_with_data(), equation, 3);
+  gp::SparseConditioner used(comm, system.pattern, system.layout, system.weights, prior,
+                             factor_spec(3), solve_spec(1e-10), [] {});
+  std::vector<double> state(static_cast<std::size_t>(system.layout.own));
+  used.condition(measure(system, Noise::none), 0, state, [] {});
+  for (const double factor : {1.05, 1.2}) {
+    SCOPED_TRACE(factor);
+    gp::SparseConditioner fresh(comm, system.pattern, system.layout, system.weights, prior,
+                                factor_spec(3), solve_spec(1e-10), [] {});
+    Answer later;
+    later.state.resize(state.size());
+    later.report = used.condition(scaled(system, factor), 0, later.state, [] {});
+    const Answer direct = solve(fresh, system, scaled(system, factor));
+    const double gap = difference(comm, system, direct, later);
+    if (factor > 1.1) {
+      EXPECT_EQ(gap, 0);
+    } else {
+      EXPECT_GT(gap, 0) << "another preconditioner";
+      EXPECT_LE(gap, 1e-6) << "the tolerance times the condition that CG sees";
+      EXPECT_LE(4 * later.report.iterations, 5 * direct.report.iterations);
+    }
+    EXPECT_EQ(used.log_determinant([] {}), direct.log_determinant);
+  }
+}
+
+// A warm start from the solution of the same system has nothing to do; a solve goes as far as its
+// linearisation deserves, and all the way when that is near.
+TEST(Conditioner, WarmStartsAndAdaptiveSolves) {
+  const auto comm = Communicator::world();
+  const SmallSystem system = make_system(comm, cloud_with_data(), equation, 3);
+  gp::SolveSpec spec = solve_spec(1e-10);
+  spec.warm_start = true;
+  gp::SparseConditioner sparse(comm, system.pattern, system.layout, system.weights, prior,
+                               factor_spec(3), spec, [] {});
+  std::vector<double> state(static_cast<std::size_t>(system.layout.own));
+  const gp::Measurements measurements = measure(system, Noise::none);
+  parallel::ExactSum squares;
+  for (const double value : measurements.value) squares.add(value * value);
+  parallel::reduce(comm, std::span(&squares, 1));
+  const double norm = std::sqrt(squares.value());
+  gp::SolveReport last;
+  std::int64_t all = 0;
+  for (const double distance : {1.0, 1e-1, 1e-2, 1e-4, 3e-5, 1e-6}) {
+    SCOPED_TRACE(distance);
+    const double before = last.residual;
+    last = sparse.condition(measurements, distance * norm, state, [] {});
+    if (all > 0) {
+      EXPECT_NEAR(last.start, before, 1e-6 * before + 1e-13);
+    }
+    all += last.iterations;
+    EXPECT_EQ(last.complete, distance < 2.5e-5);
+    const double target = std::min(0.05 * distance, distance * distance);
+    EXPECT_LE(last.residual, (last.complete ? 1e-10 : target) * (1 + 1e-3));
+    if (!last.complete) {
+      EXPECT_GT(last.residual, 1e-3 * target) << "no further than that";
+    }
+  }
+  EXPECT_TRUE(last.complete);
+  const auto again = sparse.condition(measurements, 0, state, [] {});
+  EXPECT_EQ(again.iterations, 0);
+  EXPECT_TRUE(again.complete);
 }
 
 // Reference gp_pde 3.2: 15 iterations at radius 3 (51 and 9 at 2 and 4), whatever the size.

@@ -121,13 +121,11 @@ std::vector<std::vector<Eigen::Index>> allowed_rows(const SmallSystem& system) {
   std::vector<std::vector<Eigen::Index>> allowed(static_cast<std::size_t>(system.layout.own));
   for (std::size_t s = 0; s < pattern.supernodes(); ++s) {
     std::vector<Eigen::Index> rows;
-    for (auto i = static_cast<std::size_t>(pattern.first_row[s]);
-         i < static_cast<std::size_t>(pattern.first_row[s + 1]); ++i) {
-      const std::int32_t point = pattern.rows[i];
+    for (const std::int32_t point : pattern.rows_of(s)) {
       const auto p = static_cast<std::size_t>(point);
       for (std::int32_t r = system.layout.first[p]; r < system.layout.first[p + 1]; ++r) {
         rows.push_back(r);
-        if (point >= pattern.members[s] && point < pattern.members[s + 1]) {
+        if (pattern.is_member(point, s)) {
           allowed[static_cast<std::size_t>(r)] = rows;
         }
       }

@@ -78,7 +78,7 @@ Errors compare(const Communicator& comm, int dimension, int side, const gp::Kern
       make_system(comm, grid_cloud(dimension, side), elliptic("1", 0, 1, "0"), 2);
   gp::DenseConditioner dense(comm, system.pattern, system.layout, system.weights, prior, nugget);
   std::vector<double> state(static_cast<std::size_t>(system.layout.own));
-  dense.condition(measure(system), state, [] {});
+  dense.condition(measure(system), 0, state, [] {});
   const auto x = sites(comm, dimension, total);
   const auto found = local_mean(comm, system, prior, state, x, total);
   const auto exact = dense.mean_at(x);

@@ -78,9 +78,17 @@ class Definition {
 
 std::vector<std::uint64_t> row_ids(const Pattern& pattern, std::size_t supernode) {
   std::vector<std::uint64_t> ids;
-  for (auto r = static_cast<std::size_t>(pattern.first_row[supernode]);
-       r < static_cast<std::size_t>(pattern.first_row[supernode + 1]); ++r) {
-    ids.push_back(pattern.ids[static_cast<std::size_t>(pattern.rows[r])]);
+  for (const std::int32_t row : pattern.rows_of(supernode)) {
+    ids.push_back(pattern.ids[static_cast<std::size_t>(row)]);
+  }
+  return ids;
+}
+
+std::vector<std::uint64_t> member_ids(const Pattern& pattern, std::size_t supernode) {
+  std::vector<std::uint64_t> ids;
+  for (const std::int32_t row : pattern.rows_of(supernode)) {
+    if (pattern.is_member(row, supernode))
+      ids.push_back(pattern.ids[static_cast<std::size_t>(row)]);
   }
   return ids;
 }
@@ -89,8 +97,7 @@ std::vector<std::uint64_t> row_ids(const Pattern& pattern, std::size_t supernode
 std::int64_t wrong_supernodes(const Pattern& pattern, const Definition& definition) {
   std::int64_t wrong = 0;
   for (std::size_t s = 0; s < pattern.supernodes(); ++s) {
-    std::vector<std::uint64_t> members(pattern.ids.begin() + pattern.members[s],
-                                       pattern.ids.begin() + pattern.members[s + 1]);
+    const auto members = member_ids(pattern, s);
     const SupernodeKey& name = definition.supernode_of(members.front());
     wrong +=
         members != definition.members().at(name) || row_ids(pattern, s) != definition.rows(name);
@@ -122,12 +129,27 @@ std::uint64_t fingerprint(const Pattern& pattern, const Communicator& comm) {
   Fingerprint result;
   for (std::size_t s = 0; s < pattern.supernodes(); ++s) {
     const auto rows = row_ids(pattern, s);
-    for (auto j = static_cast<std::size_t>(pattern.members[s]);
-         j < static_cast<std::size_t>(pattern.members[s + 1]); ++j) {
-      for (std::size_t i = 0; i < rows.size(); ++i) result.add({pattern.ids[j], i, rows[i]});
+    for (const std::uint64_t j : member_ids(pattern, s)) {
+      for (std::size_t i = 0; i < rows.size(); ++i) result.add({j, i, rows[i]});
     }
   }
   return result.value(comm);
+}
+
+/// Own points that are stored before one which they need.
+std::int64_t early_points(const Pattern& pattern) {
+  std::int64_t early = 0;
+  for (std::size_t s = 0; s < pattern.supernodes(); ++s) {
+    for (const std::int32_t point : pattern.rows_of(s)) {
+      if (!pattern.is_member(point, s)) continue;
+      early += std::ranges::any_of(pattern.rows_of(s), [&](std::int32_t row) {
+        return row > point && row < pattern.own &&
+               pattern.rank_of[static_cast<std::size_t>(row)] <
+                   pattern.rank_of[static_cast<std::size_t>(point)];
+      });
+    }
+  }
+  return early;
 }
 
 /// Ghosts that no row refers to, or that have a copy, or that are this rank's own.
@@ -180,6 +202,7 @@ void expect_definition(const Cloud& cloud, const PatternOptions& options, int k 
   // As many as there are, none wrong, and every point in one: each lies on one rank.
   EXPECT_EQ(comm.sum(static_cast<std::int64_t>(pattern.supernodes())),
             static_cast<std::int64_t>(definition.members().size()));
+  EXPECT_EQ(comm.sum(early_points(pattern)), 0);
   EXPECT_EQ(comm.sum(useless_ghosts(pattern)), 0);
   EXPECT_EQ(comm.sum(wrong_values(pattern, comm)), 0);
 
