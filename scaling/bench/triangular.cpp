@@ -21,6 +21,7 @@
 #include "linear/handles.hpp"
 #include "linear/petsc.hpp"
 #include "parallel/communicator.hpp"
+#include "silent.hpp"
 #include "support/multilevel.hpp"
 
 namespace {
@@ -93,13 +94,6 @@ void triangular(benchmark::State& state, const Communicator& comm, int across) {
   state.counters["kB"] = static_cast<double>(statistics.bytes) * 1e-3;
 }
 
-// Ranks other than the first measure in silence.
-class Silent : public benchmark::BenchmarkReporter {
- public:
-  bool ReportContext(const Context& /*context*/) override { return true; }
-  void ReportRuns(const std::vector<Run>& /*runs*/) override {}
-};
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -120,7 +114,7 @@ int main(int argc, char** argv) {
         ->Iterations(repetitions)
         ->UseManualTime()
         ->Unit(benchmark::kMillisecond);
-    Silent silent;
+    mensura::bench::Silent silent;
     benchmark::RunSpecifiedBenchmarks(comm.is_root() ? nullptr : &silent);
   }
   MPI_Finalize();
