@@ -9,8 +9,8 @@
 #include <numbers>
 #include <numeric>
 
+#include "collocated.hpp"
 #include "gp/boundary_pieces.hpp"
-#include "parallel/by_index.hpp"
 #include "unit/output/support.hpp"
 
 namespace {
@@ -18,6 +18,7 @@ namespace {
 using namespace mensura;
 using namespace mensura::gp;
 using mensura::test::catch_error;
+using mensura::test::Collocated;
 using mensura::test::SharedFolder;
 using parallel::Communicator;
 using std::numbers::pi;
@@ -64,44 +65,12 @@ std::vector<Case> generated() {
           {"random shell", random({Annulus{{0, 0, 0}, 0.9, 1}, {}}, 300, 200)}};
 }
 
-// All points in the order of their ids, on every rank; to_blocks refuses ids that are not each
-// global number once.
-std::vector<double> everything(const Communicator& comm, const PointSet& set) {
-  const auto block =
-      parallel::to_blocks(comm, set.coordinates, set.dimension, set.ids, set.total());
-  std::vector<std::uint64_t> all(static_cast<std::size_t>(set.total()));
-  std::iota(all.begin(), all.end(), std::uint64_t{0});
-  return parallel::fetch_rows(comm, block, set.total(), set.dimension, all);
-}
-
-struct Cloud {
-  PointSet set;
-  std::size_t d;
-  std::vector<double> points;
-  explicit Cloud(const Communicator& comm, const Problem& problem)
-      : set(make_points(comm, problem, {})),
-        d(static_cast<std::size_t>(set.dimension)),
-        points(everything(comm, set)) {}
-  std::size_t boundary() const { return static_cast<std::size_t>(set.counts[0]); }
-  std::size_t total() const { return static_cast<std::size_t>(set.total()); }
-  std::span<const double> operator[](std::size_t id) const {
-    return std::span(points).subspan(id * d, d);
-  }
-  double distance(std::size_t a, std::size_t b) const {
-    double sum = 0;
-    for (std::size_t i = 0; i < d; ++i) {
-      sum += (points[a * d + i] - points[b * d + i]) * (points[a * d + i] - points[b * d + i]);
-    }
-    return std::sqrt(sum);
-  }
-};
-
 TEST(Collocation, TheSameOnAnyNumberOfRanks) {
   const auto comm = Communicator::world();
   const auto self = Communicator::duplicate(MPI_COMM_SELF);
   for (const auto& [name, problem] : generated()) {
-    const Cloud shared(comm, problem);
-    const Cloud alone(self, problem);
+    const Collocated shared(comm, problem);
+    const Collocated alone(self, problem);
     EXPECT_EQ(shared.set.counts, alone.set.counts) << name;
     EXPECT_EQ(shared.points, alone.points) << name;  // to the bit
   }
@@ -110,7 +79,7 @@ TEST(Collocation, TheSameOnAnyNumberOfRanks) {
 TEST(Collocation, PointsLieWhereTheyBelong) {
   const auto self = Communicator::duplicate(MPI_COMM_SELF);
   for (const auto& [name, problem] : generated()) {
-    const Cloud cloud(self, problem);
+    const Collocated cloud(self, problem);
     ASSERT_GT(cloud.set.counts[0], 0) << name;
     ASSERT_GT(cloud.set.counts[1], 0) << name;
     for (std::size_t id = 0; id < cloud.total(); ++id) {
@@ -124,7 +93,7 @@ TEST(Collocation, PointsLieWhereTheyBelong) {
 TEST(Collocation, NoTwoPointsCoincide) {
   const auto self = Communicator::duplicate(MPI_COMM_SELF);
   for (const auto& [name, problem] : generated()) {
-    const Cloud cloud(self, problem);
+    const Collocated cloud(self, problem);
     std::vector<std::vector<double>> sorted;
     for (std::size_t id = 0; id < cloud.total(); ++id) {
       sorted.emplace_back(cloud[id].begin(), cloud[id].end());
@@ -148,7 +117,7 @@ TEST(Collocation, GridSpacing) {
        {grid(bored_ball, {21}), 0.1},
        {grid(bored_cube, {17}), 1.0 / 16}}};
   for (const auto& [problem, h] : cases) {
-    const Cloud cloud(self, problem);
+    const Collocated cloud(self, problem);
     for (std::size_t a = 0; a < cloud.total(); ++a) {
       double nearest = 1e300;
       for (std::size_t b = 0; b < cloud.total(); ++b) {
@@ -163,7 +132,7 @@ TEST(Collocation, GridSpacing) {
 TEST(Collocation, UnitSquareGridIsTheReferenceGrid) {
   const auto comm = Communicator::world();
   const int n = 49;
-  const Cloud cloud(comm, grid(square, {n + 1}));
+  const Collocated cloud(comm, grid(square, {n + 1}));
   const double h = 1.0 / n;
   ASSERT_EQ(cloud.set.counts, (std::array<std::int64_t, 3>{4 * n, (n - 1) * (n - 1), 0}));
   for (std::size_t k = 0; k < static_cast<std::size_t>((n - 1) * (n - 1)); ++k) {
@@ -242,7 +211,7 @@ double chi_square_limit(std::size_t bins) {
 
 TEST(RandomPoints, UniformAlongAllPiecesOfTheBoundary) {
   const auto self = Communicator::duplicate(MPI_COMM_SELF);
-  const Cloud cloud(self, random(l_shape, 1, 20000));
+  const Collocated cloud(self, random(l_shape, 1, 20000));
   const auto pieces = boundary_pieces(l_shape);  // six edges, one circle
   double whole = 0;
   for (const auto& piece : pieces) whole += measure_of(piece);
@@ -270,7 +239,7 @@ TEST(RandomPoints, UniformAlongAllPiecesOfTheBoundary) {
 
 TEST(RandomPoints, UniformOnSpheresAndFaces) {
   const auto self = Communicator::duplicate(MPI_COMM_SELF);
-  const Cloud ball(self, random({Disk{{0, 0, 0}, 2}, {}}, 1, 10000));
+  const Collocated ball(self, random({Disk{{0, 0, 0}, 2}, {}}, 1, 10000));
   std::vector<int> bins(64);  // eight bands of equal area, eight sectors
   for (std::size_t id = 0; id < ball.boundary(); ++id) {
     const auto band = static_cast<std::size_t>((ball[id][2] / 2 + 1) * 4);
@@ -280,7 +249,7 @@ TEST(RandomPoints, UniformOnSpheresAndFaces) {
   }
   EXPECT_LT(chi_square(bins), chi_square_limit(64));
 
-  const Cloud brick(self, random({Box{{0, 0, 0}, {1, 1, 2}}, {}}, 1, 10000));
+  const Collocated brick(self, random({Box{{0, 0, 0}, {1, 1, 2}}, {}}, 1, 10000));
   std::vector<int> cells(40);  // ten halves of unit squares: two ends, four sides of two; quarters
   for (std::size_t id = 0; id < brick.boundary(); ++id) {
     const double x = brick[id][0];
@@ -304,7 +273,7 @@ TEST(RandomPoints, UniformOnSpheresAndFaces) {
 
 TEST(RandomPoints, UniformInside) {
   const auto self = Communicator::duplicate(MPI_COMM_SELF);
-  const Cloud flat(self, random(square, 10000, 4));
+  const Collocated flat(self, random(square, 10000, 4));
   std::vector<int> bins(100);
   for (std::size_t id = flat.boundary(); id < flat.total(); ++id) {
     ++bins[10 * static_cast<std::size_t>(flat[id][0] * 10) +
@@ -312,7 +281,7 @@ TEST(RandomPoints, UniformInside) {
   }
   EXPECT_LT(chi_square(bins), chi_square_limit(100));
 
-  const Cloud ring(self, random(thin_annulus, 10000, 4));
+  const Collocated ring(self, random(thin_annulus, 10000, 4));
   std::vector<int> sectors(64);  // eight rings of equal area, eight sectors
   for (std::size_t id = ring.boundary(); id < ring.total(); ++id) {
     const double x = ring[id][0] - 1;
@@ -327,15 +296,15 @@ TEST(RandomPoints, UniformInside) {
 
 TEST(RandomPoints, SeedsAndPrefixes) {
   const auto self = Communicator::duplicate(MPI_COMM_SELF);
-  const Cloud few(self, random(square, 10, 5));
-  const Cloud many(self, random(square, 20, 9));
+  const Collocated few(self, random(square, 10, 5));
+  const Collocated many(self, random(square, 20, 9));
   for (std::size_t i = 0; i < 10; ++i) {
     EXPECT_EQ(few[5 + i][0], many[9 + i][0]);
     EXPECT_EQ(few[5 + i][1], many[9 + i][1]);
   }
   auto other = random(square, 10, 5);
   std::get<RandomLayout>(other.layout).seed = 6;
-  EXPECT_NE(Cloud(self, other).points, few.points);
+  EXPECT_NE(Collocated(self, other).points, few.points);
 }
 
 TEST(Layouts, Refusals) {

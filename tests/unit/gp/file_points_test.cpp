@@ -2,7 +2,7 @@
 // Points and data from HDF5 files.
 #include <gtest/gtest.h>
 
-#include "gp/collocation.hpp"
+#include "collocated.hpp"
 #include "unit/output/support.hpp"
 
 namespace {
@@ -10,6 +10,7 @@ namespace {
 using namespace mensura;
 using namespace mensura::gp;
 using mensura::test::catch_error;
+using mensura::test::Collocated;
 using mensura::test::SharedFolder;
 using parallel::Communicator;
 
@@ -51,7 +52,7 @@ TEST_F(Files, PointsNamesAndData) {
   problem.data.push_back({.points = source("/stations", {.start = 1, .stop = {}, .step = 3})});
   problem.data.push_back({.points = source("/stations", {.start = 2, .stop = 4, .step = 1})});
   const auto size = collocation_size(comm, problem);
-  const Cloud cloud(comm, problem);
+  const Collocated cloud(comm, problem);
   EXPECT_TRUE(size.exact);
   EXPECT_EQ(size.dimension, 2);
   EXPECT_EQ(size.counts, (std::array<std::int64_t, 3>{3, 4, 4}));
@@ -64,7 +65,7 @@ TEST_F(Files, PointsNamesAndData) {
   EXPECT_EQ(name_of_point(problem, cloud.set, 3), "row 0 of " + path + ":/interior");
   EXPECT_EQ(name_of_point(problem, cloud.set, 8), "row 4 of " + path + ":/stations (data)");
   EXPECT_EQ(name_of_point(problem, cloud.set, 10), "row 3 of " + path + ":/stations (data)");
-  const auto plain = grid(square, {4});
+  const Problem plain{.domain = square, .layout = GridLayout{{4}}};
   const auto set = make_points(comm, plain, {});
   EXPECT_EQ(name_of_point(plain, set, 11), "boundary point 11");
   EXPECT_EQ(name_of_point(plain, set, 13), "interior point 1");
@@ -74,11 +75,11 @@ TEST_F(Files, CloudsWithoutADomain) {
   problem.domain.reset();
   write("far", {2, 2}, {10, 10, -3, 7});
   layout().boundary = source("/far");
-  EXPECT_EQ(Cloud(comm, problem).set.counts, (std::array<std::int64_t, 3>{2, 4, 0}));
+  EXPECT_EQ(Collocated(comm, problem).set.counts, (std::array<std::int64_t, 3>{2, 4, 0}));
   write("line", {6}, {1, 2, 3, 4, 5, 6});
   write("ends", {2, 1}, {0, 7});
   layout() = {source("/line"), source("/ends")};
-  const Cloud line(comm, problem);
+  const Collocated line(comm, problem);
   EXPECT_EQ(line.set.dimension, 1);
   EXPECT_EQ(line.points, (std::vector<double>{0, 7, 1, 2, 3, 4, 5, 6}));
 }
@@ -98,7 +99,7 @@ TEST_F(Files, InteriorPointsMustLieInside) {
 TEST_F(Files, BoundaryPointsMustLieOnIt) {
   write("rounded", {3, 2}, {0, 0, 1 + 9e-10, 0.5, 0.5, 1 - 9e-10});
   layout().boundary = source("/rounded");
-  EXPECT_EQ(Cloud(comm, problem).set.counts[0], 3);
+  EXPECT_EQ(Collocated(comm, problem).set.counts[0], 3);
   write("loose", {3, 2}, {0, 0, 1, 0.5, 0.5, 0.875});
   layout().boundary = source("/loose");
   expect_refusal(3, path +

@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "clouds.hpp"
 #include "gp/maximin_rounds.hpp"
+#include "parallel/exchange.hpp"
 #include "parallel/random.hpp"
 
 namespace {
@@ -25,15 +25,51 @@ namespace {
 using namespace mensura;
 using gp::OrderKey;
 using parallel::Communicator;
-using test::Cloud;
-using test::grid_cloud;
-using test::random_cloud;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-/// The same points without a boundary.
-Cloud without_boundary(Cloud cloud) {
-  cloud.counts = {0, cloud.size(), 0};
+double uniform(std::uint64_t counter) {
+  return (static_cast<double>(parallel::mix(counter * 0x9e3779b97f4a7c15ULL + 1) >> 11U) + 0.5) *
+         0x1p-53;
+}
+
+/// All points, the same on every rank; row = global id.
+struct Cloud {
+  int dimension = 2;
+  std::array<std::int64_t, 3> counts{};
+  std::vector<double> coordinates;
+
+  std::int64_t size() const { return counts[0] + counts[1] + counts[2]; }
+  const double* row(std::int64_t i) const { return coordinates.data() + i * dimension; }
+};
+
+Cloud random_cloud(int dimension, std::array<std::int64_t, 3> counts, std::uint64_t seed) {
+  Cloud cloud{dimension, counts, {}};
+  const auto total = static_cast<std::uint64_t>(cloud.size() * dimension);
+  for (std::uint64_t i = 0; i < total; ++i) {
+    cloud.coordinates.push_back(uniform((seed << 32U) + i));
+  }
+  return cloud;
+}
+
+/// A grid of side^dimension points; those on the faces come first and are the boundary when asked.
+Cloud grid_cloud(int dimension, int side, bool with_boundary) {
+  Cloud cloud{dimension, {}, {}};
+  for (const bool faces : {true, false}) {
+    std::int64_t total = 1;
+    for (int j = 0; j < dimension; ++j) total *= side;
+    for (std::int64_t i = 0; i < total; ++i) {
+      std::vector<double> x;
+      bool on_face = false;
+      for (std::int64_t rest = i, j = 0; j < dimension; ++j, rest /= side) {
+        on_face = on_face || rest % side == 0 || rest % side == side - 1;
+        x.push_back(static_cast<double>(rest % side) / (side - 1));
+      }
+      if (on_face != faces) continue;
+      cloud.coordinates.insert(cloud.coordinates.end(), x.begin(), x.end());
+      ++cloud.counts[faces && with_boundary ? 0 : 1];
+    }
+  }
   return cloud;
 }
 
@@ -114,7 +150,11 @@ std::string name_of(std::uint64_t id) {
 
 /// Everything on every rank, sorted by before(). Small clouds only.
 std::vector<OrderKey> gather(const Communicator& comm, const std::vector<OrderKey>& own) {
-  auto all = test::gather_all(comm, own);
+  std::vector<OrderKey> send;
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(comm.size()),
+                                   static_cast<std::int64_t>(own.size()));
+  for (int r = 0; r < comm.size(); ++r) send.insert(send.end(), own.begin(), own.end());
+  auto all = parallel::exchange<OrderKey>(comm, send, counts).data;
   std::ranges::sort(all, gp::before);
   return all;
 }
@@ -178,14 +218,14 @@ TEST_P(Order, RandomPoints) {
 
 // On a grid most keys are equal, so the hash decides nearly everywhere.
 TEST_P(Order, Grids) {
-  expect_sequential(grid_cloud(1, 400), GetParam());
-  expect_sequential(grid_cloud(2, 45), GetParam());
-  expect_sequential(grid_cloud(3, 11), GetParam());
+  expect_sequential(grid_cloud(1, 400, true), GetParam());
+  expect_sequential(grid_cloud(2, 45, true), GetParam());
+  expect_sequential(grid_cloud(3, 11, true), GetParam());
 }
 
 TEST_P(Order, WithoutBoundary) {
   expect_sequential(random_cloud(2, {0, 900, 0}, 4), GetParam());
-  expect_sequential(without_boundary(grid_cloud(2, 25)), GetParam());
+  expect_sequential(grid_cloud(2, 25, false), GetParam());
 }
 
 TEST_P(Order, FewerBoundaryPointsThanNeighbours) {
@@ -234,7 +274,7 @@ TEST(OrderNumbers, MoreNeighboursThanPoints) {
 // Other ids for the same points change nothing but the ids.
 TEST(OrderNumbers, KnowsNoIds) {
   const auto comm = Communicator::world();
-  const Cloud cloud = grid_cloud(2, 21);
+  const Cloud cloud = grid_cloud(2, 21, true);
   Cloud permuted = cloud;
   const auto turned = [&](std::int64_t i) {  // inside each kind; 7 is prime to both counts
     const std::int64_t nb = cloud.counts[0], ni = cloud.counts[1];
@@ -295,10 +335,10 @@ std::int64_t count_rounds(const Cloud& cloud, int k) {
 TEST(OrderNumbers, RoundsAreThoseOfTheDefinitionOnAnyNumberOfRanks) {
   EXPECT_EQ(expect_sequential(random_cloud(2, {0, 700, 0}, 17), 3),
             count_rounds(random_cloud(2, {0, 700, 0}, 17), 3));
-  EXPECT_EQ(expect_sequential(without_boundary(grid_cloud(2, 25)), 3),
-            count_rounds(without_boundary(grid_cloud(2, 25)), 3));
-  EXPECT_EQ(expect_sequential(without_boundary(grid_cloud(3, 8)), 1),
-            count_rounds(without_boundary(grid_cloud(3, 8)), 1));
+  EXPECT_EQ(expect_sequential(grid_cloud(2, 25, false), 3),
+            count_rounds(grid_cloud(2, 25, false), 3));
+  EXPECT_EQ(expect_sequential(grid_cloud(3, 8, false), 1),
+            count_rounds(grid_cloud(3, 8, false), 1));
 }
 
 // Growth of the rounds is logarithmic (gp_pde 4.2: 26 to 62 for one block of 4096 points); the
