@@ -25,10 +25,11 @@ struct Measurements {
 /// What one linear solve tells beside the state.
 struct SolveReport {
   std::int64_t iterations = 0;  ///< of the conjugate gradients; 0: direct
-  double start = 1;             ///< the same as residual, at the start of the iterations
   double residual = 0;          ///< ||y - (S' Theta S + R) alpha|| / ||y||, recomputed
   double quadratic = 0;         ///< y' alpha
-  bool complete = true;         ///< solved to the tolerance of the deck
+  double size = 0;              ///< ||y||
+  double tolerance = 0;         ///< on the residual, as options have it; 0: direct
+  bool complete = true;         ///< solved to the tolerance, not just as far as deserved
 };
 
 /// What conjugate gradients remember from one solve to the next; a restart hands it back.
@@ -50,8 +51,8 @@ class Conditioner {
   virtual SolveReport condition(const Measurements& measurements, double distance,
                                 std::span<double> state, const std::function<void()>& poll) = 0;
 
-  /// Collective, after condition(). log det of S' Theta S, as the small factor has it: without the
-  /// noise R, which only the dense back end counts in.
+  /// Collective, after condition(). log det of S' Theta S, as the small factor has it: only the
+  /// dense back end counts in the noise R.
   virtual double log_determinant(const std::function<void()>& poll) = 0;
 
   /// Collective. Posterior mean of u at any points (row-major), after condition(). Empty when this

@@ -82,31 +82,33 @@ Table predict_table() {
 }
 
 Table solve_table() {
-  return {.name = "solve",
-          .help = "The Gauss-Newton iteration and its linear systems",
-          .options = {{.key = "tolerance",
-                       .kind = Kind::real,
-                       .default_value = "1e-8",
-                       .range = "(0, 1)",
-                       .help = "residual of the conjugate gradients, relative to the right-hand "
-                               "side"},
-                      {.key = "newton",
-                       .kind = Kind::real,
-                       .default_value = "1e-10",
-                       .range = "(0, 1)",
-                       .help = "relative change of u at which Gauss-Newton has converged"},
-                      {.key = "max_newton",
-                       .kind = Kind::integer,
-                       .default_value = "30",
-                       .range = "[1, 10000]",
-                       .help = "most Gauss-Newton steps"},
-                      {.key = "warm_start",
-                       .kind = Kind::boolean,
-                       .default_value = "true",
-                       .help = "begin the conjugate gradients at the solution of the last "
-                               "Gauss-Newton step, and go only as far as the linearisation "
-                               "deserves until the last step; false: every step from the start "
-                               "to the tolerance, about twice the iterations in all"}}};
+  return {
+      .name = "solve",
+      .help = "The Gauss-Newton iteration and its linear systems",
+      .options = {{.key = "tolerance",
+                   .kind = Kind::real,
+                   .default_value = "1e-8",
+                   .range = "(0, 1)",
+                   .help = "residual of the conjugate gradients, relative to the right-hand "
+                           "side"},
+                  {.key = "newton",
+                   .kind = Kind::real,
+                   .default_value = "1e-10",
+                   .range = "(0, 1)",
+                   .help = "relative change of u at which Gauss-Newton has converged; with warm "
+                           "starts it also has when the equation holds to the tolerance"},
+                  {.key = "max_newton",
+                   .kind = Kind::integer,
+                   .default_value = "30",
+                   .range = "[1, 10000]",
+                   .help = "most Gauss-Newton steps"},
+                  {.key = "warm_start",
+                   .kind = Kind::boolean,
+                   .default_value = "true",
+                   .help = "begin the conjugate gradients at the solution of the last "
+                           "Gauss-Newton step and, but for time steps, go only as far as the "
+                           "linearisation deserves until the last step: often half the "
+                           "iterations; false: every step from the start to the tolerance"}}};
 }
 
 void check_step(const Node& here, const Node&, Diagnostics& diagnostics) {

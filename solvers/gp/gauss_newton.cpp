@@ -22,8 +22,11 @@ constexpr double trusted_step = 1e-5;
 // Rates of convergence that are believed, and that mean none.
 constexpr double most_rate = 0.5;
 constexpr double stagnation = 0.1;
-// Residual, in units of the linear solves' tolerance, at which two linear systems are the same.
-constexpr double indistinct = 4;
+// Residual of the equation at a mean, in units of the linear solves' tolerance, below which another
+// step is useless: one is the linear system's own, one is left for the nonlinear part.
+constexpr double indistinct = 2;
+// What direct solves are taken to reach.
+constexpr double least_accuracy = 1e-8;
 
 }  // namespace
 
@@ -144,7 +147,8 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   parallel::reduce(comm_, std::span(&squares, 1));
   const double residual = std::sqrt(squares.value());
   last_.equation_residual = residual / std::sqrt(static_cast<double>(interior_total_));
-  const double distance = adaptive_ && !equation_.linear() ? residual : 0.0;
+  const bool adaptive = adaptive_ && !last_evaluation_ && !equation_.linear();
+  const double distance = adaptive ? residual : 0.0;
   last_.solve = conditioner_.condition(measurements_, distance, mean_, *poll_);
 
   // Norms of u alone: its first row at every point.
@@ -168,25 +172,25 @@ void GaussNewton::evaluate(Vec x, Vec f) {
                           "more points, or a larger factor.nugget");
   }
   last_.relative_step = size > 0 ? step / size : step;
-  converged_ = test(std::exchange(previous_step_, last_.relative_step));
+  converged_ = test(residual, std::exchange(previous_step_, last_.relative_step));
 }
 
-// Converged: the last linear solve was complete, and the last step is below the tolerance; or the
-// next one would be, at the rate of the last two; or the last solution satisfied the new linear
-// system as well as it did its own; or the steps no longer shrink and are as small as the linear
-// solves are accurate.
-bool GaussNewton::test(double previous) const {
+// Converged: the last linear solve was complete, and the last step is below the tolerance; or,
+// after a full step, the equation held at the last mean as well as linear solves can make it hold;
+// or the next step would be below the tolerance, at the rate of the last two; or the steps no
+// longer shrink and are as small as the linear solves are accurate.
+bool GaussNewton::test(double residual, double previous) const {
   const double step = last_.relative_step;
-  if (!last_.solve.complete) return false;
+  const SolveReport& solve = last_.solve;
+  if (!solve.complete) return false;
   if (equation_.linear() || step <= solve_.newton) return true;
-  if (adaptive_ && evaluations_ > 1 && last_.solve.start <= indistinct * solve_.tolerance) {
-    return true;
-  }
+  // The first change, from nothing, and damped steps say nothing.
+  if (last_.damping < 1 || evaluations_ < 2) return false;
+  if (adaptive_ && residual <= indistinct * solve.tolerance * solve.size) return true;
+  if (evaluations_ < 3) return false;
   const double rate = step / previous;
-  // The first change, from nothing, and damped steps say nothing about the rate.
-  const bool known = evaluations_ >= 3 && last_.damping == 1;
-  if (known && rate < most_rate && step * rate / (1 - rate) <= solve_.newton) return true;
-  return known && step <= solve_.tolerance && rate > stagnation;
+  if (rate < most_rate && step * rate / (1 - rate) <= solve_.newton) return true;
+  return step <= std::max(solve.tolerance, least_accuracy) && rate > stagnation;
 }
 
 double GaussNewton::merit(Vec x) const {
@@ -237,8 +241,9 @@ void GaussNewton::search(SNESLineSearch line_search) {
               "SNESLineSearchSetReason");
 }
 
-NewtonStep GaussNewton::step(const std::function<void()>& poll) {
+NewtonStep GaussNewton::step(const std::function<void()>& poll, bool last) {
   poll_ = &poll;
+  last_evaluation_ = last;
   if (!evaluated_) {
     evaluate(state_.get(), initial_defect_.get());
     evaluated_ = true;

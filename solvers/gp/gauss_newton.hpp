@@ -28,8 +28,8 @@ struct NewtonStep {
 
 /// Gauss-Newton as a fixed point: G(state) = posterior mean under the equation linearised at the
 /// state. PETSc's SNES (nonlinear Richardson on state - G(state), prefix gp_newton_) drives it,
-/// with a backtracking line search on the equation's residual, for which the step is a Newton
-/// direction.
+/// with a backtracking line search on the equation's residual, for which the step is an (inexact)
+/// Newton direction.
 class GaussNewton {
  public:
   /// Collective. All references must outlive the object. `adaptive`: linear solves are only as
@@ -50,8 +50,8 @@ class GaussNewton {
               bool converged);
 
   /// Collective. The first call evaluates G at the start, every further one takes a damped step and
-  /// evaluates G there: one linear solve each.
-  NewtonStep step(const std::function<void()>& poll);
+  /// evaluates G there: one linear solve each. `last`: a complete one, whatever comes of it.
+  NewtonStep step(const std::function<void()>& poll, bool last = false);
 
   bool converged() const noexcept { return converged_; }
   /// Local. Where the last evaluation was made (what a restart needs) ...
@@ -64,7 +64,7 @@ class GaussNewton {
   void evaluate(Vec x, Vec f);
   void search(SNESLineSearch line_search);
   double merit(Vec x) const;
-  bool test(double previous) const;
+  bool test(double residual, double previous) const;
 
   const parallel::Communicator& comm_;
   const Pattern& pattern_;
@@ -72,7 +72,7 @@ class GaussNewton {
   const Equation& equation_;
   Conditioner& conditioner_;
   SolveSpec solve_;
-  bool adaptive_;
+  bool adaptive_, last_evaluation_ = false;
   std::int64_t interior_total_ = 0;
   Measurements measurements_;
   std::vector<double> mean_;

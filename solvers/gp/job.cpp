@@ -11,6 +11,7 @@
 #include <set>
 
 #include "gp/gauss_newton.hpp"
+#include "gp/prediction.hpp"
 #include "output/checkpoint.hpp"
 #include "output/record.hpp"
 #include "parallel/by_index.hpp"
@@ -102,7 +103,7 @@ void GpJob::set_up(run::Context& context) {
 }
 
 void GpJob::begin() {
-  // Time steps take a fixed number of Gauss-Newton steps, each with all it can give.
+  // Time steps take a few Gauss-Newton steps at most, each with all it can give.
   const bool adaptive = problem_.solve.warm_start && !problem_.time;
   newton_ =
       std::make_unique<GaussNewton>(comm_, system_.pattern(), system_.layout(), system_.equation(),
@@ -168,7 +169,8 @@ void GpJob::note(const NewtonStep& step, double time, run::Context& context) {
 }
 
 void GpJob::newton_step(run::Context& context) {
-  const NewtonStep step = newton_->step(context.poll);
+  const bool last = steps_done_ + 1 >= problem_.solve.max_newton;
+  const NewtonStep step = newton_->step(context.poll, last);
   newton_->mean(mean_);
   ++steps_done_;
   note(step, 0, context);
@@ -183,7 +185,7 @@ void GpJob::newton_step(run::Context& context) {
         "solve.newton",
         steps_done_, step.relative_step, problem_.solve.newton));
   }
-  if (solved_) log_determinant_ = system_.conditioner().log_determinant(context.poll);
+  if (solved_) find_determinant(context);
 }
 
 void GpJob::time_step(run::Context& context) {
@@ -208,7 +210,17 @@ void GpJob::time_step(run::Context& context) {
   } while (++count < problem_.time->newton_steps && !newton_->converged());
   newton_->mean(mean_);
   solved_ = ++steps_done_ >= time_steps();
-  if (solved_) log_determinant_ = system_.conditioner().log_determinant(context.poll);
+  if (solved_) find_determinant(context);
+}
+
+// The evidence is not told for noisy data with a sparse factor.
+void GpJob::find_determinant(run::Context& context) {
+  if (!knows_evidence()) return;
+  log_determinant_ = system_.conditioner().log_determinant(context.poll);
+}
+
+bool GpJob::knows_evidence() const {
+  return problem_.data.empty() || problem_.factor.method == FactorMethod::dense;
 }
 
 // There is something for the conditioner of the next run to know.
@@ -273,8 +285,7 @@ std::vector<double> GpJob::from_state_blocks(std::span<const double> block) cons
 
 std::int64_t GpJob::checkpoint_bytes() const {
   if (!system_.ready()) return 1 << 20;
-  const std::int64_t width = 3 * system_.equation().state_rows() + 1;
-  return system_.points() * width * 8 + (1 << 20) +
+  return state_bytes(problem_, system_.points(), system_.equation().state_rows()) +
          static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8);
 }
 
@@ -375,8 +386,10 @@ void GpJob::record(output::Record& record) const {
   const auto n = static_cast<double>(system_.points());
   const double scale = last.quadratic / n;
   add("residual", last.residual);
-  if (!problem_.data.empty() && problem_.factor.method == FactorMethod::sparse) {
+  if (!knows_evidence()) {
     add("log_evidence", output::Value(), "not computed with noisy data");
+  } else if (!solved_) {
+    add("log_evidence", output::Value(), "the run ended before the last linear system");
   } else {
     // Profile over the scale of the prior (reference gp_evidence_frequencies 1.2); the determinant
     // is that of the small factor.

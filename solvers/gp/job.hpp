@@ -48,6 +48,8 @@ class GpJob : public run::Job {
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
   bool remembers() const;
+  bool knows_evidence() const;
+  void find_determinant(run::Context& context);
   std::vector<std::uint64_t> own_ids() const;
   std::vector<double> to_state_blocks(std::span<const double> rows) const;
   std::vector<double> from_state_blocks(std::span<const double> block) const;

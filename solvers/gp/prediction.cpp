@@ -44,6 +44,12 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
   return result;
 }
 
+std::int64_t state_bytes(const Problem& problem, std::int64_t points, int state_rows) {
+  const int numbers =
+      problem.factor.method == FactorMethod::sparse ? 3 * state_rows + 1 : 2 * state_rows;
+  return points * numbers * std::int64_t{sizeof(double)} + (1 << 16);
+}
+
 run::Prediction predict(const Problem& problem, const parallel::Communicator& comm) {
   const CollocationSize size = collocation_size(comm, problem);
   const Footprint need = footprint(problem, size, comm.size());
@@ -51,7 +57,7 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
   const int rows = make_equation(problem.equation, size.dimension)->state_rows();
   run::Prediction prediction;
   prediction.memory_bytes = need.bytes_per_rank;
-  prediction.checkpoint_bytes = points * rows * 16 + (1 << 16);
+  prediction.checkpoint_bytes = state_bytes(problem, points, rows);
   // Points move twice; every conjugate-gradient iteration sends the border of the ranks' regions
   // four times, about 10 widths of the finest spacing.
   const double d = size.dimension;

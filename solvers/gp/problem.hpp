@@ -74,9 +74,12 @@ struct FactorSpec {
 
 struct SolveSpec {
   double tolerance = 1e-8;  ///< of the conjugate gradients, relative to the right-hand side
-  double newton = 1e-10;    ///< relative step of u at which Gauss-Newton has converged
+  /// Relative step of u at which Gauss-Newton has converged; with warm starts it also has when the
+  /// equation holds to the tolerance.
+  double newton = 1e-10;
   int max_newton = 30;
-  /// Conjugate gradients begin at the last solve's solution and stop early until the last step.
+  /// Conjugate gradients begin at the last solve's solution and, but for time steps, stop early
+  /// until the last step.
   bool warm_start = true;
 };
 

@@ -55,9 +55,9 @@ constexpr double strong_noise = 1e-3;
 constexpr double most_move = 0.1;
 
 // A solve whose linearisation is r away, relative to the data, goes to the smaller of this times r
-// (the line search needs a direction of descent) and r squared: Gauss-Newton converges
-// quadratically until the solves limit it (Eisenstat and Walker 1996, choice 2). Close to the
-// tolerance it goes all the way.
+// (the line search needs a direction of descent) and r squared: with a residual of the order of the
+// nonlinear one squared Gauss-Newton stays quadratic (Dembo, Eisenstat and Steihaug 1982). A target
+// this close to the tolerance is left for the tolerance itself: one solve more would cost more.
 constexpr double forcing = 0.05;
 constexpr double almost = 4;
 
@@ -122,7 +122,7 @@ struct SparseConditioner::Callbacks {
                              KSPConvergedReason* reason, void* context) {
     auto& self = *static_cast<SparseConditioner*>(context);
     if (iteration == 0) {
-      const PetscErrorCode code = guarded([&] { self.aim(norm); });
+      const PetscErrorCode code = guarded([&] { self.aim(); });
       if (code != 0) return code;
     }
     return KSPConvergedDefault(krylov, iteration, norm, reason, self.standard_test_);
@@ -149,7 +149,7 @@ SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const P
       small_(comm, pattern, small_layout_),
       theta_(comm, big_.lower(), big_.elimination()) {
   try {
-    big_.compute(comm, weights, covariance_, factor.nugget, poll);
+    big_.compute(comm, weights, covariance_, factor.nugget, poll, {}, &variance_);
   } catch (...) {
     // All ranks are here together, so that the PETSc objects can still be destroyed in order; while
     // the exception unwinds the constructor they would be left to a communicator that is freed.
@@ -260,15 +260,14 @@ void SparseConditioner::apply_preconditioner(Vec x, Vec y) const {
 
 // Collective.
 bool SparseConditioner::moved(std::span<const double> lift) const {
-  const auto& variance = big_.variances();
   double most = 0;
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     double change = 0, size = 0;
     for (auto r = static_cast<std::size_t>(layout_.first[p]);
          r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
       const double difference = lift[r] - factorised_[r];
-      change += difference * difference * variance[r];
-      size += factorised_[r] * factorised_[r] * variance[r];
+      change += difference * difference * variance_[r];
+      size += factorised_[r] * factorised_[r] * variance_[r];
     }
     // Not finite counts as moved: the factor then reports it.
     if (!(change <= most_move * most_move * size)) most = 1;
@@ -282,20 +281,26 @@ void SparseConditioner::prepare(const Measurements& measurements,
   const bool same_noise =
       comm_.max(static_cast<std::int64_t>(measurements.noise != noise_variance_)) == 0;
   noise_variance_ = measurements.noise;
-  if (std::exchange(restored_, false)) {  // as the run that was stopped had it
+  const bool none = comm_.max(static_cast<std::int64_t>(factorised_.size() != rows)) > 0;
+  const bool restored = std::exchange(restored_, false);
+  const bool keep = !none && (same_noise || restored) && !moved(measurements.lift);
+  if (keep && restored) {  // the factor that the run had which was stopped
     std::copy(factorised_.begin(), factorised_.end(), lift_.begin());
     factor_small(poll);
-    std::copy_n(measurements.lift.begin(), rows, lift_.begin());
-    if (moved(measurements.lift)) factor_small(poll);
-    return;
   }
   std::copy_n(measurements.lift.begin(), rows, lift_.begin());
-  const bool none = comm_.max(static_cast<std::int64_t>(factorised_.size() != rows)) > 0;
-  if (none || !same_noise || moved(measurements.lift)) factor_small(poll);
+  if (!keep) factor_small(poll);
 }
 
-// Collective. The small factor of the present lift and noise.
-void SparseConditioner::factor_small(const std::function<void()>& poll) {
+// Collective. The small factor is not that of the present functionals.
+bool SparseConditioner::outdated() const {
+  const bool same = std::equal(factorised_.begin(), factorised_.end(), lift_.begin(),
+                               lift_.begin() + static_cast<std::ptrdiff_t>(layout_.own));
+  return comm_.max(static_cast<std::int64_t>(!same)) > 0;
+}
+
+// Collective. Gives the lift of the own rows to the ranks where they are ghosts.
+void SparseConditioner::share_lift() {
   const std::size_t points = pattern_.ids.size();
   const std::size_t width =
       static_cast<std::size_t>(comm_.max(static_cast<std::int64_t>(width_of(layout_, points))));
@@ -309,6 +314,12 @@ void SparseConditioner::factor_small(const std::function<void()>& poll) {
     std::copy_n(&shared[p * width], layout_.rows_of(p),
                 &lift_[static_cast<std::size_t>(layout_.first[p])]);
   }
+}
+
+// Collective. The small factor of the present lift and noise.
+void SparseConditioner::factor_small(const std::function<void()>& poll) {
+  const std::size_t points = pattern_.ids.size();
+  share_lift();
   combine(weights_.value, lift_, layout_, small_weights_.value);
   combine(weights_.laplacian, lift_, layout_, small_weights_.laplacian);
   for (std::size_t a = 0; a < 3; ++a)
@@ -349,34 +360,39 @@ void SparseConditioner::remember(ConditionerMemory memory) {
 }
 
 double SparseConditioner::log_determinant(const std::function<void()>& poll) {
-  const auto rows = static_cast<std::ptrdiff_t>(layout_.own);
-  const bool same =
-      std::equal(factorised_.begin(), factorised_.end(), lift_.begin(), lift_.begin() + rows);
-  if (comm_.max(static_cast<std::int64_t>(!same)) > 0) factor_small(poll);
+  if (outdated()) factor_small(poll);
   return small_.log_determinant(comm_);
 }
 
-// Sets the target of a solve whose residual has this norm at the start.
-void SparseConditioner::aim(double start) {
-  target_ = tolerance_;
-  start_ = data_norm_ > 0 ? start / data_norm_ : 0.0;
+// Sets the target of the solve that begins.
+void SparseConditioner::aim() {
   const double deserved = std::min(forcing * distance_, distance_ * distance_);
-  if (deserved > almost * tolerance_) target_ = deserved;
+  target_ = deserved > almost * tolerance_ ? deserved : tolerance_;
   check_petsc(KSPSetTolerances(krylov_.get(), target_, PETSC_DEFAULT, PETSC_DEFAULT, PETSC_DEFAULT),
               "KSPSetTolerances");
 }
 
-std::int64_t SparseConditioner::solve(Vec y, double distance, const std::function<void()>& poll) {
-  poll_ = &poll;
-  distance_ = data_norm_ > 0 ? std::min(distance / data_norm_, 1.0) : 0.0;
-  if (!solve_spec_.warm_start || !solved_) apply_preconditioner(y, alpha_.get());
+KSPConvergedReason SparseConditioner::iterate(Vec y) {
   const int code = KSPSolve(krylov_.get(), y, alpha_.get());
   if (auto failure = std::exchange(Callbacks::failure(), nullptr)) std::rethrow_exception(failure);
   check_petsc(code, "KSPSolve");
   KSPConvergedReason reason = KSP_CONVERGED_ITERATING;
+  check_petsc(KSPGetConvergedReason(krylov_.get(), &reason), "KSPGetConvergedReason");
+  return reason;
+}
+
+std::int64_t SparseConditioner::solve(Vec y, double distance, const std::function<void()>& poll) {
+  poll_ = &poll;
+  distance_ = distance;
+  if (!solve_spec_.warm_start || !solved_) apply_preconditioner(y, alpha_.get());
+  KSPConvergedReason reason = iterate(y);
+  if (reason < 0 && outdated()) {  // from the start, with the preconditioner of this very system
+    factor_small(poll);
+    apply_preconditioner(y, alpha_.get());
+    reason = iterate(y);
+  }
   PetscInt iterations = 0;
   PetscReal residual = 0;
-  check_petsc(KSPGetConvergedReason(krylov_.get(), &reason), "KSPGetConvergedReason");
   check_petsc(KSPGetIterationNumber(krylov_.get(), &iterations), "KSPGetIterationNumber");
   check_petsc(KSPGetResidualNorm(krylov_.get(), &residual), "KSPGetResidualNorm");
   if (reason < 0 || !std::isfinite(residual)) {
@@ -408,9 +424,15 @@ SolveReport SparseConditioner::condition(const Measurements& measurements, doubl
                           "the data of the linearised equation are not finite: Gauss-Newton "
                           "diverged; try a better start, more points or a smoother source");
   }
-  data_norm_ = size;
-  report.iterations = solve(data_.get(), distance, poll);
-  report.start = start_;
+  if (size > 0) {
+    report.iterations = solve(data_.get(), std::min(distance / size, 1.0), poll);
+  } else {
+    check_petsc(VecSet(alpha_.get(), 0), "VecSet");
+    target_ = tolerance_;
+    solved_ = true;
+  }
+  report.size = size;
+  report.tolerance = tolerance_;
   report.complete = target_ <= tolerance_;
   apply_operator(alpha_.get(), residual_.get());  // leaves Theta S alpha in big_vector_
   {

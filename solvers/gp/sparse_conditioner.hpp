@@ -18,8 +18,9 @@ namespace mensura::gp {
 /// Conditioning by two sparse inverse-Cholesky factors (reference gp_pde 3.2 (g)): the big factor
 /// over all rows is computed once and applies Theta by two triangular solves; the small factor over
 /// the measurements preconditions conjugate gradients and gives their first start. The small factor
-/// is computed again when a measured functional has moved by more than a tenth (in the norm of the
-/// prior, row by row; reference gp_pde 5).
+/// is computed again when a measured functional has moved by more than a tenth (in the prior's
+/// deviations of its rows; reference gp_pde 5), when the noise has changed, when conjugate
+/// gradients fail with an older one, and for the determinant.
 class SparseConditioner final : public Conditioner {
  public:
   /// Collective. Factors the big matrix. All references must outlive the conditioner.
@@ -41,14 +42,17 @@ class SparseConditioner final : public Conditioner {
   struct Callbacks;  // what PETSc calls
   void prepare(const Measurements& measurements, const std::function<void()>& poll);
   bool moved(std::span<const double> lift) const;
+  bool outdated() const;
+  void share_lift();
   void factor_small(const std::function<void()>& poll);
+  KSPConvergedReason iterate(Vec y);
   void lift(Vec small, Vec big) const;         // big = S small
   void restrict_to(Vec big, Vec small) const;  // small = S' big
   void apply_prior(Vec big) const;             // big := Theta big
   void apply_operator(Vec x, Vec y) const;     // y = (S' Theta S + R) x
   void apply_preconditioner(Vec x, Vec y) const;
   void make_solver();
-  void aim(double start);
+  void aim();
   std::int64_t solve(Vec y, double distance, const std::function<void()>& poll);
 
   const parallel::Communicator& comm_;
@@ -59,7 +63,8 @@ class SparseConditioner final : public Conditioner {
   SolveSpec solve_spec_;
   Covariance covariance_;
   double prior_variance_ = 1;
-  bool strong_noise_ = false;  // the noise is in the small factor
+  std::vector<double> variance_;  // own rows: of the functionals under the prior
+  bool strong_noise_ = false;     // the noise is in the small factor
   RowLayout small_layout_;
   RowWeights small_weights_;
   std::vector<double> lift_;            // own and ghost rows; ghosts as of the last small factor
@@ -74,9 +79,8 @@ class SparseConditioner final : public Conditioner {
   linear::Matrix operator_;
   void* standard_test_ = nullptr;  // PETSc's convergence test; the solver destroys it
   linear::Krylov krylov_;
-  double tolerance_ = 0, target_ = 0;    // what the user wants, what the running solve aims at
-  double data_norm_ = 0, distance_ = 0;  // of the data; of the linearisation, relative
-  double start_ = 1;                     // residual at the start, relative
+  double tolerance_ = 0, target_ = 0;  // what the user wants, what the running solve aims at
+  double distance_ = 0;                // of the linearisation, relative to the data
   const std::function<void()>* poll_ = nullptr;
   bool solved_ = false;    // alpha_ holds a solution
   bool restored_ = false;  // factorised_ is that of another run; its factor is yet to be computed

@@ -139,7 +139,6 @@ SparseFactor::SparseFactor(const parallel::Communicator& comm, const Pattern& pa
   parallel::agree(comm, [&] {
     own_first_.assign(rows + 1, 0);
     ghost_first_.assign(rows + 1, 0);
-    variance_.assign(rows, 0.0);
     Block block;
     for (std::size_t s = 0; s < pattern_.supernodes(); ++s) {
       make_block(s, block);
@@ -178,14 +177,14 @@ SparseFactor::SparseFactor(const parallel::Communicator& comm, const Pattern& pa
 
 bool SparseFactor::factor_block(std::size_t supernode, Block& block, const Rows& rows,
                                 Covariance& covariance, double nugget,
-                                std::span<const double> added) {
+                                std::span<const double> added, std::vector<double>* variances) {
   make_block(supernode, block);
   const std::size_t n = block.rows(), stride = round_up(n), m = block.own_rows.size();
   if (dense_.size() < n * stride) dense_.resize(n * stride);
   covariance.symmetric(rows, dense_.data(), stride);
-  for (std::size_t i = 0; i < m; ++i) {
+  for (std::size_t i = 0; variances != nullptr && i < m; ++i) {
     const auto place = static_cast<std::size_t>(block.own_places[i]);
-    variance_[static_cast<std::size_t>(block.own_rows[i])] = dense_[place * stride + place];
+    (*variances)[static_cast<std::size_t>(block.own_rows[i])] = dense_[place * stride + place];
   }
   for (std::size_t i = 0; i < n; ++i) dense_[i * stride + i] *= 1 + nugget;
   for (std::size_t i = 0; !added.empty() && i < block.points.size(); ++i) {
@@ -207,8 +206,9 @@ bool SparseFactor::factor_block(std::size_t supernode, Block& block, const Rows&
 
 void SparseFactor::compute(const parallel::Communicator& comm, const RowWeights& weights,
                            Covariance& covariance, double nugget, const std::function<void()>& poll,
-                           std::span<const double> added) {
+                           std::span<const double> added, std::vector<double>* variances) {
   const std::size_t count = pattern_.supernodes();
+  if (variances != nullptr) variances->assign(static_cast<std::size_t>(layout_.own), 0.0);
   std::string failure;
   RowGatherer gatherer(pattern_, layout_, weights);
   Block block;
@@ -216,13 +216,13 @@ void SparseFactor::compute(const parallel::Communicator& comm, const RowWeights&
     for (std::size_t s = count * piece / polls; failure.empty() && s < count * (piece + 1) / polls;
          ++s) {
       const Rows& rows = gatherer.gather(pattern_.rows_of(s));
-      if (factor_block(s, block, rows, covariance, nugget, added)) continue;
-      const auto first = static_cast<std::size_t>(pattern_.rows_of(s).back());
+      if (factor_block(s, block, rows, covariance, nugget, added, variances)) continue;
+      const auto last = static_cast<std::size_t>(pattern_.rows_of(s).back());
       std::string place;
       for (int a = 0; a < pattern_.dimension; ++a) {
         place +=
             fmt::format("{}{:.6g}", a > 0 ? ", " : "",
-                        pattern_.coordinates[first * static_cast<std::size_t>(pattern_.dimension) +
+                        pattern_.coordinates[last * static_cast<std::size_t>(pattern_.dimension) +
                                              static_cast<std::size_t>(a)]);
       }
       failure = fmt::format(
@@ -240,7 +240,6 @@ void SparseFactor::compute(const parallel::Communicator& comm, const RowWeights&
   linear::check_petsc(MatAssemblyEnd(matrix_.get(), MAT_FINAL_ASSEMBLY), "MatAssemblyEnd");
 }
 
-// The storage order of the points is one (pattern.hpp).
 std::vector<std::int32_t> SparseFactor::elimination() const {
   std::vector<std::int32_t> rows(static_cast<std::size_t>(layout_.own));
   std::iota(rows.begin(), rows.end(), 0);

@@ -38,18 +38,18 @@ class SparseFactor {
 
   /// Collective. Computes the values for the functionals `weights` (own and ghost rows). `nugget`
   /// multiplies every diagonal entry of Theta by 1 + nugget; `added`
-  /// (own and ghost rows, or empty) is added to it. Throws Error{numerical} on all ranks,
+  /// (own and ghost rows, or empty) is added to it. `variances`, if given, receives the diagonal of
+  /// Theta for the own rows, nugget and `added` left out. Throws Error{numerical} on all ranks,
   /// naming the place, when a block is not positive definite in floating point. `poll` is called
   /// collectively 32 times.
   void compute(const parallel::Communicator& comm, const RowWeights& weights,
                Covariance& covariance, double nugget, const std::function<void()>& poll,
-               std::span<const double> added = {});
+               std::span<const double> added = {}, std::vector<double>* variances = nullptr);
 
   void release() noexcept { matrix_.reset(); }  ///< Collective. Destroys the matrix early.
   Mat lower() const noexcept { return matrix_.get(); }
-  /// Local, after compute(). Diagonal of Theta for the own rows: prior variances of functionals.
-  const std::vector<double>& variances() const noexcept { return variance_; }
-  /// Own rows in the elimination order, as linear::TriangularSolver wants them.
+  /// Own rows such that each comes after those that it needs, as linear::TriangularSolver wants
+  /// them: storage order is such an order (pattern.hpp).
   std::vector<std::int32_t> elimination() const;
   FactorStatistics statistics(const parallel::Communicator& comm) const;  ///< Collective.
   /// Collective. -2 sum of log U_jj: log det Theta, rounded once.
@@ -63,13 +63,12 @@ class SparseFactor {
   void number(const Block& block);
   void write(const Block& block, const std::vector<double>& x, std::size_t stride);
   bool factor_block(std::size_t supernode, Block& block, const Rows& rows, Covariance& covariance,
-                    double nugget, std::span<const double> added);
+                    double nugget, std::span<const double> added, std::vector<double>* variances);
 
   const Pattern& pattern_;
   const RowLayout& layout_;
   std::vector<PetscInt> own_first_, own_column_, ghost_first_, ghost_column_;
   std::vector<PetscScalar> own_value_, ghost_value_;
-  std::vector<double> variance_;      // own rows
   std::vector<double> dense_, unit_;  // workspace of one block
   double thirds_ = 0;  // three times the flops: whole numbers, so that sums do not know ranks
   std::int64_t largest_ = 0;

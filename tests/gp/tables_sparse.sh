@@ -35,7 +35,7 @@ row() {
   for count in $(result "warm$1" cg_iterations); do warm=$((warm + count)); done
   echo "warm$1: conjugate gradients $(result "warm$1" cg_iterations)"
   expect_true "$warm > 0 && 2 * $warm <= $cold" "warm$1: $warm conjugate gradient steps, not $cold"
-  # Both stop when a Gauss-Newton step changes u by less than the accuracy of the linear solves.
+  # Both end with residuals of 1e-8 of the data; means move by some times that.
   apart=$("$COMPARE" "$name/results.h5" /predict/mean "warm$1/results.h5" /predict/mean)
   expect_true "$apart <= 1e-7" "warm$1: means $apart of their range apart"
 }

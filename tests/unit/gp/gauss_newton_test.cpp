@@ -220,7 +220,8 @@ TEST(GaussNewton, AdaptiveSolvesEndAtTheSameMean) {
     size = std::max(size, std::abs(means[0][i]));
   }
   EXPECT_LE(comm.max(gap), 1e-8 * comm.max(size));
-  EXPECT_LE(4 * iterations[1], 3 * iterations[0]);
+  // Measured: 79 against 115.
+  EXPECT_LT(iterations[1], iterations[0]);
   if (comm.is_root()) {
     std::printf("iterations: %lld full, %lld adaptive\n", static_cast<long long>(iterations[0]),
                 static_cast<long long>(iterations[1]));
@@ -268,9 +269,9 @@ TEST(GaussNewton, ResumedSearchGivesTheSameBits) {
 
 // From zero the eikonal equation's first linearisation is -eps Lap u = 1: its solution is 1/eps
 // times too large, and full steps would take many iterations to come down.
-TEST(GaussNewton, DampsOnTheEikonalEquation) {
+void expect_damped(Solves solves) {
   const auto comm = Communicator::world();
-  Search search(comm, grid_cloud(2, 21), other(gp::EquationName::eikonal, 0.05, "1"));
+  Search search(comm, grid_cloud(2, 21), other(gp::EquationName::eikonal, 0.05, "1"), solves);
   search.start([](const double*) { return 0.0; });
   const auto history = search.run(40);
   EXPECT_TRUE(search.newton().converged());
@@ -291,6 +292,27 @@ TEST(GaussNewton, DampsOnTheEikonalEquation) {
   EXPECT_LE(search.error(
                 comm, [](const double* x) { return std::min({x[0], 1 - x[0], x[1], 1 - x[1]}); }),
             0.2);
+}
+
+TEST(GaussNewton, DampsOnTheEikonalEquation) {
+  expect_damped(Solves::full);
+}
+
+TEST(GaussNewton, DampsWithAdaptiveSolves) {
+  expect_damped(Solves::adaptive);
+}
+
+// The last step that is allowed solves its system completely.
+TEST(GaussNewton, LastEvaluationIsComplete) {
+  const auto comm = Communicator::world();
+  for (const bool last : {false, true}) {
+    Search search(comm, grid_cloud(2, 17), reaction(1, 3), Solves::adaptive);
+    search.start(truth);
+    const auto step = search.newton().step([] {}, last);
+    EXPECT_EQ(step.solve.complete, last);
+    EXPECT_FALSE(search.newton().converged());
+    EXPECT_EQ(step.solve.residual <= 1e-11, last);
+  }
 }
 
 // A reaction of 1e4 u^3 from zero: the first step overshoots by far.
