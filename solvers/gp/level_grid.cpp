@@ -20,6 +20,11 @@ LevelGrid::LevelGrid(std::span<const double> coordinates, int dimension,
     }
   }
   const double most = 4.0 * static_cast<double>(points.size()) + 64;
+  // A side of zero (squares of tiny distances underflow) would never grow.
+  cell = std::max(cell, std::numeric_limits<double>::min());
+  for (std::size_t a = 0; !points.empty() && a < dimension_; ++a) {
+    cell = std::max(cell, (upper[a] - lower_[a]) / most);
+  }
   for (double total = most + 1; total > most; cell *= 1.5) {
     total = 1;
     for (std::size_t a = 0; a < dimension_; ++a) {

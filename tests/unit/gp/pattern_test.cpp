@@ -273,6 +273,18 @@ TEST(LevelGrid, FindsPointsExactlyAtTheRadius) {
   EXPECT_EQ(missed, 0) << "of " << found;
 }
 
+// Squares of distances below 1e-162 are zero, and with them the sides that follow from scales.
+TEST(LevelGrid, ZeroSide) {
+  const std::vector<double> x{0, 1e-170, 3e-170, 1};
+  const std::vector<std::int32_t> all{0, 1, 2, 3};
+  for (const double side : {0.0, 1e-320}) {
+    const gp::LevelGrid grid(x, 1, all, side);
+    int found = 0;
+    grid.search(x.data(), 1e-100, [&](std::int32_t, double) { ++found; });
+    EXPECT_EQ(found, 3);
+  }
+}
+
 TEST(Pattern, RandomPoints) {
   expect_definition(random_cloud(1, {2, 300, 20}, 1), {});
   expect_definition(random_cloud(2, {60, 500, 40}, 2), {});
