@@ -106,6 +106,7 @@ void GaussNewton::start(std::span<const double> state, std::vector<double> value
   converged_ = false;
   last_ = NewtonStep{};
   previous_step_ = 1;
+  previous_damping_ = 1;
   evaluations_ = 0;
 }
 
@@ -129,7 +130,7 @@ void GaussNewton::resume(std::span<const double> mean, const NewtonStep& last,
 void GaussNewton::evaluate(Vec x, Vec f) {
   const PetscScalar* state = nullptr;
   check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
-  parallel::ExactSum squares;
+  std::array<parallel::ExactSum, 2> squares;  // of the residual, of the linearised data
   std::size_t interior = 0;
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     if (pattern_.kind(p) != PointKind::interior) continue;
@@ -138,14 +139,15 @@ void GaussNewton::evaluate(Vec x, Vec f) {
     const std::span<const double> here(state + first, rows);
     const std::span<double> weights(&measurements_.lift[first], rows);
     const double value = equation_.linearise(interior++, here, weights);
-    squares.add(value * value);
+    squares[0].add(value * value);
     double data = -value;
     for (std::size_t r = 0; r < rows; ++r) data += weights[r] * here[r];
     measurements_.value[p] = data;
+    squares[1].add(data * data);
   }
   ++evaluations_;
-  parallel::reduce(comm_, std::span(&squares, 1));
-  const double residual = std::sqrt(squares.value());
+  parallel::reduce(comm_, squares);
+  const double residual = std::sqrt(squares[0].value());
   last_.equation_residual = residual / std::sqrt(static_cast<double>(interior_total_));
   const bool adaptive = adaptive_ && !last_evaluation_ && !equation_.linear();
   const double distance = adaptive ? residual : 0.0;
@@ -172,23 +174,27 @@ void GaussNewton::evaluate(Vec x, Vec f) {
                           "more points, or a larger factor.nugget");
   }
   last_.relative_step = size > 0 ? step / size : step;
-  converged_ = test(residual, std::exchange(previous_step_, last_.relative_step));
+  converged_ = test(residual, std::sqrt(squares[1].value()),
+                    std::exchange(previous_step_, last_.relative_step));
 }
 
 // Converged: the last linear solve was complete, and the last step is below the tolerance; or,
-// after a full step, the equation held at the last mean as well as linear solves can make it hold;
-// or the next step would be below the tolerance, at the rate of the last two; or the steps no
-// longer shrink and are as small as the linear solves are accurate.
-bool GaussNewton::test(double residual, double previous) const {
+// after two full steps, the equation held at the last mean as well as linear solves can make it
+// hold and the step was near their accuracy; or the next step would be below the tolerance, at the
+// rate of the last two; or the steps no longer shrink and are as small as the linear solves are
+// accurate.
+bool GaussNewton::test(double residual, double size, double previous) const {
   const double step = last_.relative_step;
   const SolveReport& solve = last_.solve;
   if (!solve.complete) return false;
   if (equation_.linear() || step <= solve_.newton) return true;
   // The first change, from nothing, and damped steps say nothing.
-  if (last_.damping < 1 || evaluations_ < 2) return false;
-  if (adaptive_ && residual <= indistinct * solve.tolerance * solve.size) return true;
-  if (evaluations_ < 3) return false;
+  if (last_.damping < 1 || previous_damping_ < 1 || evaluations_ < 3) return false;
   const double rate = step / previous;
+  if (adaptive_ && residual <= indistinct * solve.tolerance * size &&
+      step <= (rate < most_rate ? 10 : 2 * indistinct) * solve.tolerance) {
+    return true;
+  }
   if (rate < most_rate && step * rate / (1 - rate) <= solve_.newton) return true;
   return step <= std::max(solve.tolerance, least_accuracy) && rate > stagnation;
 }
@@ -225,14 +231,16 @@ void GaussNewton::search(SNESLineSearch line_search) {
     const double after = merit(w);
     if (after < best) best = after, best_damping = damping;
     if (after <= (1 - decrease * damping) * before) break;
-    if (damping <=
-        least_damping) {  // no descent: the smallest residual seen, and the record says so
-      damping = best_damping;
+    if (damping <= least_damping) {
+      // No descent: the smallest residual seen, and the record says so. But the start may satisfy
+      // the equation and not the boundary, which this residual does not see: then the full step.
+      damping = evaluations_ == 1 ? 1 : best_damping;
       check_petsc(VecWAXPY(w, -damping, y, x), "VecWAXPY");
       break;
     }
   }
   check_petsc(VecCopy(w, x), "VecCopy");
+  previous_damping_ = last_.damping;
   last_.damping = damping;
   check_petsc(SNESLineSearchSetLambda(line_search, damping), "SNESLineSearchSetLambda");
   evaluate(x, f);

@@ -64,7 +64,7 @@ class GaussNewton {
   void evaluate(Vec x, Vec f);
   void search(SNESLineSearch line_search);
   double merit(Vec x) const;
-  bool test(double residual, double previous) const;
+  bool test(double residual, double size, double previous) const;
 
   const parallel::Communicator& comm_;
   const Pattern& pattern_;
@@ -81,7 +81,7 @@ class GaussNewton {
   const std::function<void()>* poll_ = nullptr;
   std::exception_ptr failure_;
   NewtonStep last_{};
-  double previous_step_ = 1;
+  double previous_step_ = 1, previous_damping_ = 1;
   std::int64_t evaluations_ = 0;
   bool evaluated_ = false, converged_ = false;
 };

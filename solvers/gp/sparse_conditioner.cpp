@@ -124,6 +124,10 @@ struct SparseConditioner::Callbacks {
     if (iteration == 0) {
       const PetscErrorCode code = guarded([&] { self.aim(); });
       if (code != 0) return code;
+      if (self.warm_ && norm > self.size_) {  // worse than nothing: functionals have moved too far
+        *reason = KSP_DIVERGED_DTOL;
+        return 0;
+      }
     }
     return KSPConvergedDefault(krylov, iteration, norm, reason, self.standard_test_);
   }
@@ -384,10 +388,15 @@ KSPConvergedReason SparseConditioner::iterate(Vec y) {
 std::int64_t SparseConditioner::solve(Vec y, double distance, const std::function<void()>& poll) {
   poll_ = &poll;
   distance_ = distance;
-  if (!solve_spec_.warm_start || !solved_) apply_preconditioner(y, alpha_.get());
+  warm_ = solve_spec_.warm_start && solved_;
+  if (!warm_) apply_preconditioner(y, alpha_.get());
   KSPConvergedReason reason = iterate(y);
-  if (reason < 0 && outdated()) {  // from the start, with the preconditioner of this very system
-    factor_small(poll);
+  for (bool again = true; reason < 0 && again;) {  // from the start; with the present small factor
+    again = std::exchange(warm_, false);
+    if (!again) {
+      if (!outdated()) break;
+      factor_small(poll);
+    }
     apply_preconditioner(y, alpha_.get());
     reason = iterate(y);
   }
@@ -424,6 +433,7 @@ SolveReport SparseConditioner::condition(const Measurements& measurements, doubl
                           "the data of the linearised equation are not finite: Gauss-Newton "
                           "diverged; try a better start, more points or a smoother source");
   }
+  size_ = size;
   if (size > 0) {
     report.iterations = solve(data_.get(), std::min(distance / size, 1.0), poll);
   } else {

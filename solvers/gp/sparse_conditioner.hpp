@@ -80,7 +80,9 @@ class SparseConditioner final : public Conditioner {
   void* standard_test_ = nullptr;  // PETSc's convergence test; the solver destroys it
   linear::Krylov krylov_;
   double tolerance_ = 0, target_ = 0;  // what the user wants, what the running solve aims at
+  double size_ = 0;                    // norm of the data
   double distance_ = 0;                // of the linearisation, relative to the data
+  bool warm_ = false;                  // the running solve began at the last solution
   const std::function<void()>* poll_ = nullptr;
   bool solved_ = false;    // alpha_ holds a solution
   bool restored_ = false;  // factorised_ is that of another run; its factor is yet to be computed
