@@ -27,7 +27,6 @@ struct SolveReport {
   std::int64_t iterations = 0;  ///< of the conjugate gradients; 0: direct
   double residual = 0;          ///< ||y - (S' Theta S + R) alpha|| / ||y||, recomputed
   double quadratic = 0;         ///< y' alpha
-  double size = 0;              ///< ||y||
   double tolerance = 0;         ///< on the residual, as options have it; 0: direct
   bool complete = true;         ///< solved to the tolerance, not just as far as deserved
 };

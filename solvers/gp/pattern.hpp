@@ -49,10 +49,10 @@ struct PatternOptions {
   double cell = 2.25;
 };
 
-/// The sparsity of the inverse-Cholesky factor over points. Which points a column uses, and in
-/// which order they are eliminated, is independent of the number of ranks; where they are stored is
-/// not: column j has the rows i <= j (elimination order) with |x_i - x_j| <= rho min(l_i, l_j),
-/// joined over the columns of its supernode. A supernode is (block, level of l, cell of the level's
+/// The sparsity of the inverse-Cholesky factor over points: column j has the rows i <= j
+/// (elimination order) with |x_i - x_j| <= rho min(l_i, l_j), joined over the columns of its
+/// supernode. Rows and order are independent of the number of ranks, the place in storage is not. A
+/// supernode is (block, level of l, cell of the level's
 /// regular grid); all its columns live on one rank. Own points come first, every point after the
 /// own points that it needs and as close to them as a depth-first walk along a Morton curve of the
 /// supernodes allows: a triangular solve streams its matrix in storage order and finds the unknowns

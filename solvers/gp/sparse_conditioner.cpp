@@ -441,7 +441,6 @@ SolveReport SparseConditioner::condition(const Measurements& measurements, doubl
     target_ = tolerance_;
     solved_ = true;
   }
-  report.size = size;
   report.tolerance = tolerance_;
   report.complete = target_ <= tolerance_;
   apply_operator(alpha_.get(), residual_.get());  // leaves Theta S alpha in big_vector_
