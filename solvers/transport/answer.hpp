@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mensura::transport {
+
+/// One regularisation on one level of the hierarchy: an entry of `history`.
+struct StageReport {
+  int level = 0;                                   ///< 0 is the finest
+  std::int64_t points = 0;                         ///< of the first marginal on this level
+  double regularisation = 0;                       ///< absolute
+  std::string method;                              ///< "newton" or "sinkhorn"
+  std::int64_t newton = 0;                         ///< steps
+  std::vector<std::int64_t> cg;                    ///< iterations of every linear solve
+  std::int64_t sinkhorn = 0;                       ///< sweeps (both marginals updated once)
+  std::int64_t searches = 0;                       ///< of the support
+  double plan_per_row = 0, laplacian_per_row = 0;  ///< stored entries
+  double error_l1 = 0;                             ///< larger of the two marginals' L1 errors
+  double dual_objective = 0;                       ///< of the regularised problem
+  double seconds = 0;
+};
+
+/// What a marginal's points know at the end. All arrays are in the order of `ids` on this rank,
+/// ids being positions in the input; distribution arbitrary.
+struct NodeAnswer {
+  std::string name;
+  int dimension = 0;
+  std::int64_t input_total = 0;     ///< points or pixels of the input
+  std::vector<std::uint64_t> ids;   ///< own points with mass
+  std::vector<double> coordinates;  ///< own x dimension
+  std::vector<double> mass;         ///< own, as prescribed
+  std::vector<double> transported;  ///< own: mass of the plan's marginal
+  std::vector<double> potential;    ///< own
+  std::vector<double> map;          ///< own x dimension: barycentric projection; empty: no plan
+};
+
+/// A sparse plan in rows of the first marginal; row and column numbers are input positions.
+struct PlanAnswer {
+  std::string edge;                      ///< "a-b"
+  std::vector<std::uint64_t> row_ids;    ///< own rows, any order
+  std::vector<std::int64_t> row_starts;  ///< own rows + 1
+  std::vector<std::int64_t> columns;     ///< input positions of the second marginal
+  std::vector<double> values;
+};
+
+/// Result of a transport problem: NaN where a number does not apply.
+struct Answer {
+  static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+  bool converged = false;
+  std::string method;  ///< what `automatic` chose, or as asked
+  std::string reason;  ///< why
+  double regularisation = unknown;
+  double marginal_error_l1 = unknown;
+  double cost_linear = unknown;       ///< <c, P> of the regularised plan
+  double cost_regularised = unknown;  ///< with eps KL(P | product of the marginals)
+  double primal_rounded = unknown;    ///< <c, P> of the plan rounded to the exact marginals
+  double dual = unknown;              ///< of feasible potentials (exact c-transforms)
+  double gap_absolute = unknown, gap_relative = unknown;
+  double divergence = unknown;      ///< Sinkhorn divergence where asked
+  double standard_error = unknown;  ///< of sliced
+  std::vector<std::int64_t> newton_iterations, cg_iterations, sinkhorn_iterations;  ///< per stage
+  std::vector<StageReport> history;
+  std::vector<NodeAnswer> nodes;
+  std::optional<PlanAnswer> plan;
+};
+
+}  // namespace mensura::transport

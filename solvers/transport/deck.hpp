@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "input/deck.hpp"
+#include "input/schema.hpp"
+#include "transport/problem.hpp"
+
+namespace mensura::transport {
+
+/// The option tables of a transport deck.
+input::Schema schema();
+
+/// Local. What the deck says, after the schema's checks.
+Problem problem_from(const input::Deck& deck);
+
+}  // namespace mensura::transport

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "input/common.hpp"
+
+namespace mensura::transport {
+
+/// Where a marginal comes from. A grid is an image of pixel centres whose longer side has length 1;
+/// a cloud is weighted points.
+enum class MarginalKind { grid, points };
+
+struct MarginalSpec {
+  std::string name;
+  MarginalKind kind = MarginalKind::grid;
+  std::filesystem::path file;
+  std::string dataset;                   ///< grid: values (w,), (h, w), (l, h, w); points: (n, d)
+  input::Rows rows{};                    ///< points only
+  std::string weights{};                 ///< points only: dataset (n,) of the file; empty: equal
+  std::optional<std::int64_t> resize{};  ///< grid only: length of the longer side in pixels
+  std::optional<double> spacing{};       ///< grid only: of the pixels after resizing
+  double floor = 0;                      ///< mass = value / max(value) + floor
+};
+
+/// c(x, y). Powers are of the Euclidean distance; periodic is the squared distance on a torus.
+enum class CostKind { squared_euclidean, power, l1, periodic, matrix };
+
+struct CostSpec {
+  CostKind kind = CostKind::squared_euclidean;
+  double power = 2;              ///< of `power`, >= 1
+  std::vector<double> period{};  ///< of `periodic`: one per axis
+  std::filesystem::path file{};  ///< of `matrix`: rows belong to the first node of the edge
+  std::string dataset{};
+};
+
+/// weight * c(x of node `from`, y of node `to`).
+struct EdgeSpec {
+  std::size_t from = 0, to = 1;
+  double weight = 1;
+};
+
+enum class Unit { spacing_squared, diameter_squared, absolute };
+
+/// How a marginal may be missed: not at all, at a price, or the total mass is prescribed.
+enum class Relaxation { none, kullback_leibler, total_variation, partial };
+
+/// Exact methods need no regularisation: `exact` is pricing on point clouds and grids, `line` and
+/// `circle` are one-dimensional, `sliced` averages `line` over directions.
+enum class Method { automatic, newton, sinkhorn, exact, line, circle, sliced };
+
+/// A transport problem between two measures as the deck says it; no data yet.
+struct Problem {
+  std::vector<MarginalSpec> marginals;
+  std::vector<EdgeSpec> edges;
+  CostSpec cost;
+  bool normalise = true;  ///< every marginal to mass one
+  double final_regularisation = 0.25;
+  Unit unit = Unit::spacing_squared;
+  Relaxation relaxation = Relaxation::none;
+  double strength = 0;  ///< rho of the penalty, or the mass of a partial transport
+  double tolerance = 1e-9;
+  Method method = Method::automatic;
+  bool divergence = false;  ///< also the two symmetric problems: Sinkhorn divergence
+  bool exact = false;       ///< certificate by pricing: the gap closes to rounding
+  bool reflected = false;   ///< heat kernel of the box instead of exp(-c/eps) (sinkhorn, grids)
+  std::int64_t directions = 500;  ///< of sliced
+  std::uint64_t seed = 1;
+  std::int64_t max_sinkhorn = 100000;  ///< sweeps per regularisation
+  std::int64_t max_newton = 60;        ///< steps per regularisation
+  bool write_plan = true;
+};
+
+}  // namespace mensura::transport
