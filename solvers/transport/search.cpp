@@ -65,7 +65,7 @@ class PairFinder {
   void mark(const Sources& sources, std::vector<char>& wanted) {
     std::vector<std::uint32_t> all(sources.clusters().size());
     for (std::size_t c = 0; c < all.size(); ++c) all[c] = static_cast<std::uint32_t>(c);
-    if (!a_.nodes.empty()) mark(sources, wanted, 0, all);
+    if (!a_.nodes.empty() && !all.empty()) mark(sources, wanted, 0, all);
   }
 
   bool find(const LocalSources& y, Pairs& pairs) {
@@ -180,7 +180,7 @@ class Transformer {
   void mark(const Sources& sources, std::vector<char>& wanted) {
     std::vector<std::uint32_t> all(sources.clusters().size());
     for (std::size_t c = 0; c < all.size(); ++c) all[c] = static_cast<std::uint32_t>(c);
-    if (!a_.nodes.empty()) mark(sources, wanted, 0, all);
+    if (!a_.nodes.empty() && !all.empty()) mark(sources, wanted, 0, all);
   }
 
   // Calls use(i, values, count) for every own point with the values c - G that count.
