@@ -4,9 +4,11 @@
 
 #include "divergence/deck.hpp"
 #include "gp/deck.hpp"
+#include "transport/deck.hpp"
 
 int main() {
   using namespace mensura;
-  std::cout << input::reference_page({divergence::schema(), gp::schema()}) << std::flush;
+  std::cout << input::reference_page({divergence::schema(), gp::schema(), transport::schema()})
+            << std::flush;
   return std::cout.good() ? 0 : 1;
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "output/field_writer.hpp"
+
 namespace mensura::transport {
 
 /// One regularisation on one level of the hierarchy: an entry of `history`.
@@ -37,6 +39,7 @@ struct NodeAnswer {
   std::vector<double> transported;  ///< own: mass of the plan's marginal
   std::vector<double> potential;    ///< own
   std::vector<double> map;          ///< own x dimension: barycentric projection; empty: no plan
+  std::optional<output::RegularGrid> grid{};  ///< of the whole input where it is one
 };
 
 /// A sparse plan in rows of the first marginal; row and column numbers are input positions.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,12 +25,13 @@ struct Marginal {
   std::vector<double> mass;         ///< own, > 0
   std::vector<std::uint64_t> ids;   ///< own, ascending: position in the input (flat, from zero)
   std::optional<output::RegularGrid> grid;  ///< of the whole input where it is one
-  double total_mass = 1;                    ///< of the kept points (exact sum): 1 when normalised
-  double input_mass = 1;                    ///< before normalisation
-  std::uint64_t fingerprint = 0;            ///< of the input's contents
+  double total_mass = 1;          ///< exact sum of the masses: 1 to rounding when normalised
+  double input_mass = 1;          ///< of the input with the floor, in its own units
+  std::uint64_t fingerprint = 0;  ///< of the input's contents, before resizing
 };
 
-/// Collective. Shape of the input from the header of its file, after resizing.
+/// Collective. Shape of the input from the header of its file, after resizing; of a density from
+/// the deck.
 struct MarginalSize {
   std::int64_t points = 0;
   int dimension = 0;
@@ -37,15 +39,28 @@ struct MarginalSize {
 };
 MarginalSize size_of(const parallel::Communicator& comm, const MarginalSpec& spec);
 
-/// Collective. Reads, resizes (averages down, interpolates up), adds the floor, normalises where
-/// asked, drops points without mass. Throws Error{input_data} on all ranks for negative or NaN mass
-/// (with the pixel or row), an empty image (no mass at all), weights that do not match the points,
-/// and Error{too_large} before reading what does not fit.
+/// Local. Throws Error{input_data} when two dimensions differ (but for a cost matrix), when a
+/// periodic cost has not one period per axis, and when line, circle or sliced do not fit the
+/// dimension. One size for each marginal of the problem, in their order.
+void check_sizes(const Problem& problem, std::span<const MarginalSize> sizes);
+
+/// Local. Bytes of a marginal of this size on one of `ranks` ranks while load_marginal() runs.
+std::int64_t loading_bytes(const MarginalSize& size, int ranks);
+
+/// Collective. Reads (or evaluates the density), resizes (averages down, interpolates up), adds the
+/// floor, normalises where asked, drops points without mass:
+///   normalised: mass = (value / max(value) + floor) / sum of it;  else value + floor * max(value).
+/// Throws Error{input_data} on all ranks for negative or NaN mass (with the pixel or row), an empty
+/// image (no mass at all, whatever the floor), weights that do not match the points, and
+/// Error{too_large} before reading what does not fit. Results do not depend on the number of ranks,
+/// bitwise.
 Marginal load_marginal(const parallel::Communicator& comm, const MarginalSpec& spec, bool normalise,
                        const std::function<void()>& poll);
 
-/// Collective. Throws Error{input_data} on all ranks when the two total masses differ by more than
-/// 1e-12 of the larger one (balanced problems), naming both, or when the dimensions differ.
-void check_pair(const Marginal& a, const Marginal& b, Relaxation relaxation);
+/// Local. Throws Error{input_data} when the two total masses differ by more than 1e-12 of the
+/// larger one (balanced problems), naming both, or when a partial transport is to move more than
+/// the smaller one has. Total masses are the same on all ranks, so all throw.
+void check_pair(const Marginal& a, const Marginal& b, Relaxation relaxation,
+                double partial_mass = 0);
 
 }  // namespace mensura::transport

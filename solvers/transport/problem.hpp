@@ -12,20 +12,25 @@
 
 namespace mensura::transport {
 
-/// Where a marginal comes from. A grid is an image of pixel centres whose longer side has length 1;
-/// a cloud is weighted points.
+/// What a marginal is. A grid is an image of pixel centres whose longer side has length 1; a cloud
+/// is weighted points.
 enum class MarginalKind { grid, points };
+
+/// Where a marginal comes from: a dataset, or a formula on a grid.
 
 struct MarginalSpec {
   std::string name;
   MarginalKind kind = MarginalKind::grid;
-  std::filesystem::path file;
-  std::string dataset;                   ///< grid: values (w,), (h, w), (l, h, w); points: (n, d)
+  std::filesystem::path file{};
+  std::string dataset{};                 ///< grid: values (w,), (h, w), (l, h, w); points: (n, d)
   input::Rows rows{};                    ///< points only
   std::string weights{};                 ///< points only: dataset (n,) of the file; empty: equal
   std::optional<std::int64_t> resize{};  ///< grid only: length of the longer side in pixels
   std::optional<double> spacing{};       ///< grid only: of the pixels after resizing
-  double floor = 0;                      ///< mass = value / max(value) + floor
+  double floor = 0;  ///< mass = value / max(value) + floor, or value + floor * max(value) when kept
+  std::string density{};  ///< instead of file: formula in x, y, z (x along the last axis)
+  std::vector<std::int64_t> shape{};  ///< of the density's grid: (w,), (h, w) or (l, h, w)
+  std::string where{};                ///< place in the deck, for messages
 };
 
 /// c(x, y). Powers are of the Euclidean distance; periodic is the squared distance on a torus.
@@ -59,7 +64,7 @@ struct Problem {
   std::vector<MarginalSpec> marginals;
   std::vector<EdgeSpec> edges;
   CostSpec cost;
-  bool normalise = true;  ///< every marginal to mass one
+  bool normalise = true;  ///< every marginal to mass one; false: keep the masses of the input
   double final_regularisation = 0.25;
   Unit unit = Unit::spacing_squared;
   Relaxation relaxation = Relaxation::none;

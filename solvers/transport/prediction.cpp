@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/prediction.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+#include "transport/deck.hpp"
+
+namespace mensura::transport {
+
+namespace {
+
+// Entries per row of the plan and of the Laplacian on images at the squared spacing, which the
+// finest level starts from (reference transport_robust 3: 55-83 and 140-350).
+constexpr double plan_at_spacing = 70, laplacian_at_spacing = 245;
+constexpr double bytes_per_entry = 12;
+constexpr double multigrid = 2.5;  // hierarchy and Laplacian, in Laplacians
+// Clouds, trees, potentials, coarse levels, the input.
+constexpr double bytes_per_point = 500;
+// Of exact lines and slices: positions, mass, keys on both sides of a sort.
+constexpr double bytes_per_sorted_point = 160;
+// Up to here the supports of plans stay sparse.
+constexpr int most_sparse_dimension = 3;
+
+// Volume of the ball of this radius, 1 <= d <= 3.
+double ball(int dimension, double radius) {
+  switch (dimension) {
+    case 1:
+      return 2 * radius;
+    case 2:
+      return std::numbers::pi * radius * radius;
+    default:
+      return 4 * std::numbers::pi / 3 * radius * radius * radius;
+  }
+}
+
+// The measured neighbourhoods of images as balls, in another dimension and at another
+// regularisation (in squared spacings).
+double entries_per_row(double measured, int dimension, double squares) {
+  const double radius = std::sqrt(measured / std::numbers::pi * squares);
+  return std::max(ball(dimension, radius), 2.0 * dimension + 1);
+}
+
+bool stores_plan(const Problem& problem, std::span<const MarginalSize> sizes) {
+  const bool entropic = problem.method == Method::automatic || problem.method == Method::newton ||
+                        problem.method == Method::exact;
+  return entropic && problem.cost.kind != CostKind::matrix && !problem.reflected &&
+         sizes[0].dimension <= most_sparse_dimension;
+}
+
+std::optional<double> least_spacing(std::span<const MarginalSize> sizes) {
+  std::optional<double> least;
+  for (const MarginalSize& size : sizes) {
+    if (!size.grid) return std::nullopt;
+    for (const double h : size.grid->spacing) least = std::min(least.value_or(h), h);
+  }
+  return least;
+}
+
+// Squared spacings in the regularisation at the peak: never less than one, where the finest level
+// starts.
+double peak_squares(const Problem& problem, std::span<const MarginalSize> sizes) {
+  if (problem.unit == Unit::spacing_squared) return std::max(1.0, problem.final_regularisation);
+  const auto absolute = absolute_regularisation(problem, sizes);
+  const auto h = least_spacing(sizes);
+  return absolute && h ? std::max(1.0, *absolute / (*h * *h)) : 1.0;
+}
+
+std::string size_line(const MarginalSpec& spec, const MarginalSize& size) {
+  if (!size.grid) {
+    return fmt::format("{}: {} points in {} dimension(s)", spec.name, size.points, size.dimension);
+  }
+  return fmt::format("{}: grid {}, {} pixels with spacing {:.6g}", spec.name,
+                     fmt::join(size.grid->shape, " x "), size.points, size.grid->spacing[0]);
+}
+
+std::string regularisation_line(const Problem& problem, std::span<const MarginalSize> sizes) {
+  static constexpr std::array<const char*, 3> units = {"squared spacings", "squared diameters", ""};
+  const auto absolute = absolute_regularisation(problem, sizes);
+  if (problem.unit == Unit::absolute) return fmt::format("regularisation {:.6g}", *absolute);
+  const char* unit = units[static_cast<std::size_t>(problem.unit)];
+  return absolute ? fmt::format("regularisation {:.6g} ({:g} {})", *absolute,
+                                problem.final_regularisation, unit)
+                  : fmt::format("regularisation {:g} {}, measured on the points",
+                                problem.final_regularisation, unit);
+}
+
+bool is_regularised(Method method) {
+  return method == Method::automatic || method == Method::newton || method == Method::sinkhorn;
+}
+
+// Borders of the ranks' regions travel in every iteration of the linear solves; without a stored
+// plan, the points of one marginal in every sweep.
+double communication(const Problem& problem, std::span<const MarginalSize> sizes, int ranks) {
+  if (ranks == 1) return 0;
+  const double points = static_cast<double>(sizes[0].points + sizes[1].points);
+  const double moved = 200 * points;  // from the file's order to the ranks' regions and back
+  if (!is_regularised(problem.method) && problem.method != Method::exact) {
+    return problem.method == Method::sliced
+               ? moved + 32 * points * static_cast<double>(problem.directions)
+               : moved;
+  }
+  const double d = sizes[0].dimension;
+  if (!stores_plan(problem, sizes)) return moved + 8 * (d + 1) * points * ranks * 200;
+  const double border = 2 * d * std::pow(points / ranks, (d - 1) / d) * ranks;
+  // About ten steps on each of three regularisations, fifteen iterations each, four levels' worth
+  // of messages.
+  return moved + 10 * 3 * 15 * 4 * 8 * 8 * border;
+}
+
+}  // namespace
+
+std::optional<double> absolute_regularisation(const Problem& problem,
+                                              std::span<const MarginalSize> sizes) {
+  if (problem.unit == Unit::absolute) return problem.final_regularisation;
+  if (problem.unit == Unit::spacing_squared) {
+    const auto h = least_spacing(sizes);
+    if (!h) return std::nullopt;
+    return problem.final_regularisation * *h * *h;
+  }
+  // All grids begin at the origin: the longest sides are those of both together.
+  std::vector<double> sides(static_cast<std::size_t>(sizes[0].dimension), 0.0);
+  for (const MarginalSize& size : sizes) {
+    if (!size.grid || size.grid->shape.size() != sides.size()) return std::nullopt;
+    for (std::size_t axis = 0; axis < sides.size(); ++axis) {
+      sides[axis] = std::max(
+          sides[axis], static_cast<double>(size.grid->shape[axis]) * size.grid->spacing[axis]);
+    }
+  }
+  double squares = 0;
+  for (const double side : sides) squares += side * side;
+  return problem.final_regularisation * squares;
+}
+
+Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes, int ranks) {
+  Footprint result;
+  const auto rows = static_cast<double>(sizes[0].points);
+  const auto columns = static_cast<double>(sizes[1].points);
+  double bytes = 0;
+  if (problem.method == Method::line || problem.method == Method::circle ||
+      problem.method == Method::sliced) {
+    bytes = (bytes_per_sorted_point + 8.0 * sizes[0].dimension) * (rows + columns);
+  } else {
+    bytes = (bytes_per_point + 32.0 * sizes[0].dimension) * (rows + columns);
+    if (problem.cost.kind == CostKind::matrix) bytes += 8 * rows * columns;
+    if (stores_plan(problem, sizes)) {
+      const int d = sizes[0].dimension;
+      const double squares = peak_squares(problem, sizes);
+      result.plan_per_row = std::min(columns, entries_per_row(plan_at_spacing, d, squares));
+      result.laplacian_per_row = std::min(rows, entries_per_row(laplacian_at_spacing, d, squares));
+      bytes += bytes_per_entry * rows *
+               (result.plan_per_row + (1 + multigrid) * result.laplacian_per_row);
+    }
+  }
+  result.bytes_per_rank = static_cast<std::int64_t>(bytes / ranks);
+  return result;
+}
+
+run::Prediction predict(const Problem& problem, const parallel::Communicator& comm) {
+  std::vector<MarginalSize> sizes;
+  for (const MarginalSpec& spec : problem.marginals) sizes.push_back(size_of(comm, spec));
+  check_sizes(problem, sizes);
+  const Footprint need = footprint(problem, sizes, comm.size());
+  run::Prediction prediction;
+  prediction.memory_bytes = need.bytes_per_rank;
+  // Both potentials with the state of the stages.
+  prediction.checkpoint_bytes = 16 * (sizes[0].points + sizes[1].points) + (1 << 16);
+  prediction.communication_bytes =
+      static_cast<std::int64_t>(communication(problem, sizes, comm.size()));
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    prediction.lines.push_back(size_line(problem.marginals[i], sizes[i]));
+  }
+  if (is_regularised(problem.method)) {
+    prediction.lines.push_back(regularisation_line(problem, sizes));
+  }
+  if (need.plan_per_row > 0) {
+    prediction.lines.push_back(
+        fmt::format("about {:.0f} entries per row of the plan and {:.0f} of the Laplacian at the "
+                    "peak, if the sparse Newton method is used",
+                    need.plan_per_row, need.laplacian_per_row));
+  }
+  return prediction;
+}
+
+}  // namespace mensura::transport

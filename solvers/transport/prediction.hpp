@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "parallel/communicator.hpp"
+#include "run/application.hpp"
+#include "transport/marginal.hpp"
+#include "transport/problem.hpp"
+
+namespace mensura::transport {
+
+/// What a problem will need, estimated from its sizes.
+struct Footprint {
+  double plan_per_row = 0, laplacian_per_row = 0;  ///< stored entries at the peak; 0: none stored
+  std::int64_t bytes_per_rank = 0;
+};
+
+/// Local. The final regularisation in the cost's units where the sizes tell it (grids; absolute);
+/// none for clouds, whose spacing is measured on the points.
+std::optional<double> absolute_regularisation(const Problem& problem,
+                                              std::span<const MarginalSize> sizes);
+
+/// Local. Counts measured on images, carried over to other dimensions by the volume of the
+/// neighbourhoods (reference transport_robust 3); multigrid 2.5 times the Laplacian.
+Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes, int ranks);
+
+/// Collective. For --dry-run; reads headers of files only. Throws what size_of() and check_sizes()
+/// throw.
+run::Prediction predict(const Problem& problem, const parallel::Communicator& comm);
+
+}  // namespace mensura::transport
