@@ -8,7 +8,7 @@
 #include <immintrin.h>
 #endif
 
-namespace mensura::gp {
+namespace mensura::linear {
 
 // The widest register there is: GCC 12 takes wider vectors through memory, at a fifth of the speed.
 #if defined(__AVX512F__)
@@ -160,4 +160,4 @@ template <class F, class... E>
       a);
 }
 
-}  // namespace mensura::gp
+}  // namespace mensura::linear
