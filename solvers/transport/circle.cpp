@@ -126,10 +126,10 @@ Crossing crossing(const Point& low, const Point& high) {
 
 double minimum(const Circle& circle, Units total) {
   const Point middle = circle.at(total);  // no shift
-  double best = middle.value;
   Point low = middle, high = middle;
   if (middle.right < 0) high = circle.at(2 * total);
   if (middle.left > 0) low = circle.at(0);
+  double best = std::min({low.value, middle.value, high.value});
   bool bisect = false;
   while (low.right < 0 && high.left > 0 && high.shift - low.shift > 1) {
     const auto [bound, shift] = crossing(low, high);

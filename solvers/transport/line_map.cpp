@@ -113,7 +113,6 @@ std::vector<Result> Side::complete(const Communicator& comm) {
 struct Walked {
   std::vector<Result> a, b;  // of the own groups of the ordered measures
   double cost = 0;
-  double first_cost = 0;  // of the first atom
 };
 
 // Collective. Sends the results of a share's finished groups back to where the groups came from.
@@ -128,10 +127,6 @@ std::vector<Result> send_back(const Communicator& comm, std::span<const Result> 
   parallel::agree(
       comm, [&] { parallel::require(received.size() == groups, "every group ends on one share"); });
   return received;
-}
-
-double known_to_one(const Communicator& comm, double value) {
-  return std::bit_cast<double>(comm.sum(std::bit_cast<std::int64_t>(value)));
 }
 
 Walked walk_pair(const Communicator& comm, const OrderedPair& pair, double power) {
@@ -155,9 +150,6 @@ Walked walk_pair(const Communicator& comm, const OrderedPair& pair, double power
   };
   parallel::agree(comm, [&] { walk(share, atom, jump); });
   Walked result;
-  const bool first = share.begin == 0 && share.end > 0;
-  result.first_cost =
-      known_to_one(comm, first ? line_term(a.front().position - b.front().position, power) : 0.0);
   parallel::reduce(comm, std::span<ExactSum>(&sum, 1));
   result.cost = absolute_cost(sum.value(), pair.exponent);
   result.a = send_back(comm, side_a.complete(comm), share.counts_a, pair.a.groups.size());
@@ -177,16 +169,39 @@ double from_signed_units(Units value, int exponent) {
   return negative ? -size : size;
 }
 
-// Collective. Potentials at the own groups in units, from that of the first group over all ranks.
-std::vector<Units> cumulated(const Communicator& comm, std::span<const Result> results,
-                             double first, int exponent) {
-  Units own = 0, total = 0;
+// The group that carries the middle of the mass, if it is on this rank.
+std::size_t middle_group(const OrderedPair& pair, std::span<const Group> groups) {
+  const Units middle = pair.total / 2;
+  const auto above = std::partition_point(groups.begin(), groups.end(),
+                                          [&](const Group& group) { return group.end <= middle; });
+  const bool here = above != groups.end() && above->start <= middle;
+  return here ? static_cast<std::size_t>(above - groups.begin()) : groups.size();
+}
+
+// Collective. The value that one rank knows and the others have as zero.
+double known_to_one(const Communicator& comm, double value) {
+  return std::bit_cast<double>(comm.sum(std::bit_cast<std::int64_t>(value)));
+}
+
+// Collective. Potentials at the own groups; the group of the middle of the mass has the value
+// `at_middle`, so that the big increments towards far outliers with little mass cannot spoil the
+// rest.
+std::vector<double> cumulated(const Communicator& comm, std::span<const Result> results,
+                              std::size_t middle, double at_middle, int exponent) {
+  Units own = 0, total = 0, own_origin = 0, origin = 0;
   for (const auto& result : results) own += signed_units(result.rise, exponent);
-  Units at = signed_units(first, exponent) + sum_of_lower(comm, own, total);
-  std::vector<Units> values;
+  const Units lower = sum_of_lower(comm, own, total);
+  std::vector<double> values;
   parallel::agree(comm, [&] { values.reserve(results.size()); });
+  Units at = lower;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (i == middle) own_origin = at - signed_units(at_middle, exponent);
+    at += signed_units(results[i].rise, exponent);
+  }
+  sum_of_lower(comm, own_origin, origin);
+  at = lower - origin;
   for (const auto& result : results) {
-    values.push_back(at);
+    values.push_back(from_signed_units(at, exponent));
     at += signed_units(result.rise, exponent);
   }
   return values;
@@ -196,31 +211,24 @@ struct Potentials {
   std::vector<double> a, b;
 };
 
-Potentials potentials(const Communicator& comm, const OrderedPair& pair, const Walked& walked) {
+Potentials potentials(const Communicator& comm, const OrderedPair& pair, const Walked& walked,
+                      double power) {
+  const std::size_t i = middle_group(pair, pair.a.groups), j = middle_group(pair, pair.b.groups);
+  const bool has_i = i < pair.a.groups.size(), has_j = j < pair.b.groups.size();
+  const double x = known_to_one(comm, has_i ? pair.a.groups[i].position : 0.0);
+  const double y = known_to_one(comm, has_j ? pair.b.groups[j].position : 0.0);
+  const double at_middle = line_term(x - y, power);
   ExactSum sizes;
   for (const auto& result : walked.a) sizes.add(std::abs(result.rise));
   for (const auto& result : walked.b) sizes.add(std::abs(result.rise));
-  if (comm.is_root()) sizes.add(walked.first_cost);
+  if (comm.is_root()) sizes.add(at_middle);
   parallel::reduce(comm, std::span<ExactSum>(&sizes, 1));
   require_range(sizes.value());
   int exponent = 0;
   std::frexp(sizes.value(), &exponent);
   exponent -= 120;
-  auto f = cumulated(comm, walked.a, 0, exponent);
-  auto g = cumulated(comm, walked.b, walked.first_cost, exponent);
-  // The middle of the mass has f = 0, so that far outliers with little mass cannot spoil the rest.
-  Units middle = 0, at_middle = 0;
-  for (std::size_t i = 0; i < f.size(); ++i) {
-    const Group& group = pair.a.groups[i];
-    if (group.start <= pair.total / 2 && pair.total / 2 < group.end) middle = f[i];
-  }
-  sum_of_lower(comm, middle, at_middle);
-  Potentials result;
-  parallel::agree(comm, [&] {
-    for (const Units value : f) result.a.push_back(from_signed_units(value - at_middle, exponent));
-    for (const Units value : g) result.b.push_back(from_signed_units(value + at_middle, exponent));
-  });
-  return result;
+  return {cumulated(comm, walked.a, i, 0, exponent),
+          cumulated(comm, walked.b, j, at_middle, exponent)};
 }
 
 double dual_value(const Communicator& comm, const OrderedPair& pair, const Potentials& values) {
@@ -280,7 +288,7 @@ LineMap line_map(const Communicator& comm, const Weighted& a, const Weighted& b,
   const auto masses = carry_masses(comm, a, b, 1);
   const auto pair = order_pair(comm, masses, a.positions, b.positions);
   const auto walked = walk_pair(comm, pair, power);
-  const auto values = potentials(comm, pair, walked);
+  const auto values = potentials(comm, pair, walked, power);
   LineMap result;
   result.cost = walked.cost;
   result.dual = dual_value(comm, pair, values);
