@@ -63,12 +63,11 @@ double largest_cost(const parallel::Communicator& comm, const Cloud& x, const Cl
   return cost.most(centre.data(), half.data(), &centre[d], &half[d]);
 }
 
-// Cost of the product of what rows and columns miss, both of the same mass.
-double product_cost(const parallel::Communicator& comm, const SparsePlan& plan,
+}  // namespace
+
+double product_cost(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
                     std::span<const double> rows, std::span<const double> columns, const Cost& cost,
                     double& mass) {
-  const Cloud& x = plan.x();
-  const Cloud& y = plan.y();
   const std::vector<double> origin = common_origin(comm, x, y);
   const Moments a = moments_of(comm, x, rows, origin), b = moments_of(comm, y, columns, origin);
   mass = std::max(a.mass, b.mass);
@@ -78,8 +77,6 @@ double product_cost(const parallel::Communicator& comm, const SparsePlan& plan,
   for (std::size_t j = 0; j < a.first.size(); ++j) mixed += a.first[j] * b.first[j] / a.mass;
   return cost.weight() * (a.second * (b.mass / a.mass) + b.second - 2 * mixed);
 }
-
-}  // namespace
 
 double linear_cost(const SparsePlan& plan) {
   parallel::ExactSum sum;
@@ -115,15 +112,20 @@ Certificate certify(const SparsePlan& plan, const Potentials& at, const Cost& co
   }
   parallel::reduce(comm, std::span(&sum, 1));
   Certificate result;
-  result.primal = sum.value() + product_cost(comm, plan, rows, columns, cost, result.remainder);
-  const std::vector<double> f = hard_transform(comm, x, y, at.g, cost);
+  result.primal = sum.value() + product_cost(comm, x, y, rows, columns, cost, result.remainder);
+  result.dual = dual_value(comm, x, y, at.g, cost);
+  return result;
+}
+
+double dual_value(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
+                  std::span<const double> start, const Cost& cost) {
+  const std::vector<double> f = hard_transform(comm, x, y, start, cost);
   const std::vector<double> g = hard_transform(comm, y, x, f, cost);
   parallel::ExactSum dual;
   for (std::size_t i = 0; i < f.size(); ++i) dual.add(f[i] * x.mass[i]);
   for (std::size_t j = 0; j < g.size(); ++j) dual.add(g[j] * y.mass[j]);
   parallel::reduce(comm, std::span(&dual, 1));
-  result.dual = dual.value();
-  return result;
+  return dual.value();
 }
 
 }  // namespace mensura::transport

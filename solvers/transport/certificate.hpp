@@ -23,6 +23,17 @@ struct Certificate {
 /// the values at `at`.
 Certificate certify(const SparsePlan& plan, const Potentials& at, const Cost& cost);
 
+/// Collective. Cost of the product of what rows and columns miss (own points, >= 0, of the same
+/// mass up to rounding), by moments or, for other costs than the squared one, an upper bound;
+/// `mass` is what is missing.
+double product_cost(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
+                    std::span<const double> rows, std::span<const double> columns, const Cost& cost,
+                    double& mass);
+
+/// Collective. The value of the dual at f = c-transform of g, g = c-transform of f.
+double dual_value(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
+                  std::span<const double> g, const Cost& cost);
+
 /// Collective. sum c P of the plan's values.
 double linear_cost(const SparsePlan& plan);
 
