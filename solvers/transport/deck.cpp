@@ -76,7 +76,7 @@ Table cost_table() {
                    {.name = "periodic",
                     .help = "squared distance on a torus",
                     .options = {{.key = "period",
-                                 .kind = Kind::reals,
+                                 .kind = Kind::real_or_list,
                                  .range = "> 0",
                                  .help = "length of every axis, in the order of the coordinates "
                                          "(grids: slowest axis first)",

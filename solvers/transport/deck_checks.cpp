@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -21,6 +22,10 @@ namespace {
 // The methods that know a regularisation; the others are exact.
 bool is_entropic(const std::string& method) {
   return method == "auto" || method == "newton" || method == "sinkhorn";
+}
+
+std::int64_t periods_of(const Node& root) {
+  return std::ssize(root["cost"]["period"].reals());
 }
 
 std::optional<Node> relaxation_of(const Node& root) {
@@ -76,32 +81,34 @@ void check_same_dimension(const Node&, const Node& root, Diagnostics& diagnostic
                                 first_name, a, second_name, b));
 }
 
-// What needs a dimension, for densities; files are asked when their headers are read.
+// What needs a dimension, for densities; files are asked when their headers are read. One message
+// is enough: marginals of different dimensions are another check's business.
 void check_wanted_dimension(const Node&, const Node& root, Diagnostics& diagnostics) {
   const std::string& method = root["method"].text();
   const Node cost = root["cost"];
-  const bool on_line = method == "line" || method == "circle";
-  for (const auto& [name, marginal] : root["marginals"].entries()) {
-    const int dimension = dimension_of(marginal);
-    if (dimension == 0) continue;
-    if (on_line && dimension > 1) {
-      diagnostics.error(root["method"],
-                        fmt::format("{} is for one dimension and '{}' has {}; use auto, or sliced",
-                                    method, name, dimension));
-    }
-    if (method == "sliced" && dimension == 1) {
-      diagnostics.error(root["method"],
-                        fmt::format("'{}' has one dimension, where there is nothing to slice; use "
-                                    "line",
-                                    name));
-    }
-    if (cost["name"].text() == "periodic" && cost["period"].size() != dimension) {
-      diagnostics.error(cost["period"],
-                        fmt::format("found {} period{} and '{}' has dimension {}; "
-                                    "expected one per axis",
-                                    cost["period"].size(), cost["period"].size() == 1 ? "" : "s",
-                                    name, dimension));
-    }
+  const auto marginals = root["marginals"].entries();
+  const auto known = std::find_if(marginals.begin(), marginals.end(), [](const auto& marginal) {
+    return dimension_of(marginal.second) > 0;
+  });
+  if (known == marginals.end()) return;
+  const std::string& name = known->first;
+  const int dimension = dimension_of(known->second);
+  if ((method == "line" || method == "circle") && dimension > 1) {
+    diagnostics.error(root["method"],
+                      fmt::format("{} is for one dimension and '{}' has {}; use auto, or sliced",
+                                  method, name, dimension));
+  }
+  if (method == "sliced" && dimension == 1) {
+    diagnostics.error(
+        root["method"],
+        fmt::format("'{}' has one dimension, where there is nothing to slice; use line", name));
+  }
+  if (cost["name"].text() == "periodic" && periods_of(root) != dimension) {
+    diagnostics.error(
+        cost["period"],
+        fmt::format("found {} period{} and '{}' has dimension {}; expected one per "
+                    "axis",
+                    periods_of(root), periods_of(root) == 1 ? "" : "s", name, dimension));
   }
 }
 
@@ -174,10 +181,10 @@ void check_method_cost(const Node&, const Node& root, Diagnostics& diagnostics) 
         root["method"],
         fmt::format("circle needs cost: {{name: periodic, period: [...]}}, not {}", cost));
   }
-  if (method == "circle" && cost == "periodic" && root["cost"]["period"].size() != 1) {
+  if (method == "circle" && cost == "periodic" && periods_of(root) != 1) {
     diagnostics.error(root["cost"]["period"],
                       fmt::format("found {} periods; expected one: circle is for one dimension",
-                                  root["cost"]["period"].size()));
+                                  periods_of(root)));
   }
   if (method == "sliced" && cost != "squared_euclidean") {
     diagnostics.error(root["method"],
@@ -232,6 +239,7 @@ void check_reflected(const Node&, const Node& root, Diagnostics& diagnostics) {
     diagnostics.error(
         reflected,
         fmt::format("the reflected kernel needs grids, and '{}' is a point cloud", name));
+    return;
   }
 }
 

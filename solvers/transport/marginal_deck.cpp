@@ -58,9 +58,9 @@ Variants source_variants() {
            .example = "\"exp(-((x-0.3)^2+(y-0.5)^2)/0.02)\"",
            .variables = {"x", "y", "z"}},
           {.key = "shape",
-           .kind = Kind::integers,
+           .kind = Kind::integer_or_list,
            .range = "[1, 1000000]",
-           .help = "pixels of the grid: [w], [h, w] or [l, h, w]",
+           .help = "pixels of the grid: w, [h, w] or [l, h, w]",
            .required = true,
            .length = "[1, 3]",
            .example = "[128, 128]"}}};

@@ -19,7 +19,7 @@ namespace {
 // finest level starts from (reference transport_robust 3: 55-83 and 140-350).
 constexpr double plan_at_spacing = 70, laplacian_at_spacing = 245;
 constexpr double bytes_per_entry = 12;
-constexpr double multigrid = 2.5;  // hierarchy and Laplacian, in Laplacians
+constexpr double multigrid = 2.5;  // Laplacian with its hierarchy, in Laplacians
 // Clouds, trees, potentials, coarse levels, the input.
 constexpr double bytes_per_point = 500;
 // Of exact lines and slices: positions, mass, keys on both sides of a sort.
@@ -153,8 +153,8 @@ Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes,
       const double squares = peak_squares(problem, sizes);
       result.plan_per_row = std::min(columns, entries_per_row(plan_at_spacing, d, squares));
       result.laplacian_per_row = std::min(rows, entries_per_row(laplacian_at_spacing, d, squares));
-      bytes += bytes_per_entry * rows *
-               (result.plan_per_row + (1 + multigrid) * result.laplacian_per_row);
+      bytes +=
+          bytes_per_entry * rows * (result.plan_per_row + multigrid * result.laplacian_per_row);
     }
   }
   result.bytes_per_rank = static_cast<std::int64_t>(bytes / ranks);

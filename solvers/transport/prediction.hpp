@@ -24,7 +24,8 @@ std::optional<double> absolute_regularisation(const Problem& problem,
                                               std::span<const MarginalSize> sizes);
 
 /// Local. Counts measured on images, carried over to other dimensions by the volume of the
-/// neighbourhoods (reference transport_robust 3); multigrid 2.5 times the Laplacian.
+/// neighbourhoods (reference transport_robust 3); the Laplacian with
+/// its multigrid hierarchy 2.5 times the Laplacian.
 Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes, int ranks);
 
 /// Collective. For --dry-run; reads headers of files only. Throws what size_of() and check_sizes()

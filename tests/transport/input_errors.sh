@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Wrong decks, images, clouds and masses: exit 2, 3 or 7 with what is wrong and where; never results.
+. "$SUPPORT/driver.sh"
+"$MAKE_MEASURES" measures.h5 || fail "make_measures"
+cat > images.yaml << 'DECK'
+marginals:
+  a: {file: measures.h5, dataset: /first, floor: 1e-3}
+  b: {file: measures.h5, dataset: /second, floor: 1e-3}
+DECK
+cat > clouds.yaml << 'DECK'
+marginals:
+  p: {file: measures.h5, dataset: /flat, kind: points}
+  q: {file: measures.h5, dataset: /flat, kind: points, weights: /weights}
+DECK
+cat > densities.yaml << 'DECK'
+marginals:
+  f: {density: "1 + x", shape: [8, 8]}
+  g: {density: "2 - x", shape: [8, 8]}
+DECK
+
+# refused RANKS CODE DECK "KEY=VALUE;KEY=VALUE" TEXT...: some keys changed
+refused() {
+  local ranks=$1 wanted=$2 deck=$3 changes=$4 set=()
+  shift 4
+  while IFS= read -r change; do set+=(--set "$change"); done <<< "${changes//;/$'\n'}"
+  run "$ranks" --output out --set output.overwrite=true "${set[@]}" "$deck"
+  expect_code "$wanted" "$changes, $ranks ranks"
+  for pattern in "$@"; do expect_text "$pattern" "$changes, $ranks ranks"; done
+  grep -q '"value"' out/run.json 2> /dev/null && fail "$changes: results were written"
+}
+
+# Decks. The whole list is in tests/invalid/transport; these are refused before anything is made.
+refused 2 2 images.yaml method=neuton "did you mean 'newton'"
+refused 2 2 images.yaml cost=power cost.power
+[ -e out ] && fail "a refused deck left an output folder"
+
+for ranks in 1 3; do
+  # Images: the first wrong pixel of all, whoever reads it.
+  refused $ranks 3 images.yaml marginals.b.dataset=/negative /negative "row 2, column 7 is -0.5" \
+    "2 of 192"
+  refused $ranks 3 images.yaml "marginals.b.dataset=/negative;marginals.b.resize=5" "row 2, column 7"
+  refused $ranks 3 images.yaml marginals.b.dataset=/nan /nan "row 9, column 2 is NaN"
+  refused $ranks 3 images.yaml marginals.b.dataset=/zero /zero "has no mass"
+  refused $ranks 3 images.yaml "marginals.b.dataset=/zero;marginals.b.floor=0" /zero "has no mass"
+  refused $ranks 3 images.yaml marginals.b.dataset=/secnod "did you mean /second"
+  refused $ranks 3 images.yaml marginals.b.dataset=/four /four "one to three axes"
+  # Masses.
+  refused $ranks 3 images.yaml normalise=false "'a' has mass" "'b' has mass" "normalise: true"
+  refused $ranks 3 densities.yaml "normalise=false;partial={mass: 100}" "partial.mass is 100"
+  # Clouds.
+  refused $ranks 3 clouds.yaml marginals.q.weights=/negative_weights "row 23 is -2"
+  refused $ranks 3 clouds.yaml marginals.q.weights=/nan_weights "row 31" NaN
+  refused $ranks 3 clouds.yaml marginals.q.weights=/short /short "7 weights for the 40 points"
+  refused $ranks 3 clouds.yaml marginals.q.weights=/weihgts "did you mean /weights"
+  refused $ranks 3 clouds.yaml marginals.q.dataset=/deep "'p' has dimension 2 and 'q' has dimension 3"
+  refused $ranks 3 clouds.yaml 'marginals.q.rows={start: 50}' "rows start 50"
+  # Formulas.
+  refused $ranks 3 densities.yaml "marginals.g.density=x - 0.5" "'x - 0.5'" "row 0, column 0 is -0.4375"
+  refused $ranks 3 densities.yaml "marginals.g.density=1/(y-0.1875)" "'1/(y-0.1875)'" "row 0, column 0"
+  refused $ranks 3 densities.yaml "marginals.g.density=0*x" "has no mass"
+done
+
+# What only sizes tell.
+refused 2 3 images.yaml "method=line" "line is for one dimension"
+refused 2 3 images.yaml "cost={name: periodic, period: [1]}" "one per axis"
+
+# Files.
+head -c 3000 measures.h5 > truncated.h5
+printf 'no HDF5 at all\n' > text.h5
+for file in truncated.h5 text.h5 missing.h5; do
+  refused 2 3 images.yaml "marginals.b.file=$file" "$file"
+done
+
+# Larger than the memory: refused before the pixels are made, dry or not.
+export MENSURA_MEMORY_LIMIT=20M
+large='marginals.f.shape=[2000, 2000]'
+refused 2 7 densities.yaml "$large" "20.00 MiB are available"
+run 2 --dry-run --set "$large" densities.yaml
+expect_code 7 "larger than the memory, dry run"
+finish
