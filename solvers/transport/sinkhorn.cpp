@@ -212,14 +212,11 @@ SinkhornReport sinkhorn(const parallel::Communicator& comm, const Kernel& kernel
     if (report.sweeps > 0) {
       report.error_l1 = std::max(rows.error(f, level), column_error);
       report.errors.push_back(report.error_l1);
-      report.converged = report.error_l1 <= options.tolerance;
-      if (report.converged && relaxation.last() != 1) {
-        // One plain sweep makes the columns exact again.
-        report.converged = false;
-        relaxation.finish();
-      }
+      const bool small = report.error_l1 <= options.tolerance;
+      report.converged = small && relaxation.last() == 1;
       if (report.converged || report.sweeps >= options.max_sweeps) break;
       relaxation.observe(report.error_l1);
+      if (small) relaxation.finish();  // one plain sweep makes the columns exact again
     }
     const bool last = report.sweeps + 1 >= options.max_sweeps;
     const double factor = last ? relaxation.plain() : relaxation.next();
