@@ -67,10 +67,11 @@ struct Sliced {
 /// Collective. Average over random directions (counter-based, by seed and number of the direction)
 /// of the line's squared cost between projections, with the control variates of reference transport
 /// 3.6 (lower and upper Gaussian proxies, exact means, both coefficients by least squares on the
-/// same directions; the error bar is that of the regression). `directions` >= 10; points of
-/// dimension d >= 2. All ranks share each direction: independent of the number of ranks, bitwise.
-/// Masses as in Weighted; for total mass m the value is m times that of probability measures.
-/// `poll` (may be empty) is called once per direction.
+/// same directions; the error bar takes each direction's residual as if it had been left out of the
+/// fit: honest from 16 directions on). `directions` >= 10; points of dimension d >= 2. All ranks
+/// share each direction: independent of the number of ranks, bitwise. Masses as in Weighted; for
+/// total mass m the value is m times that of probability measures. `poll` (may be empty) is called
+/// once per direction.
 Sliced sliced_cost(const parallel::Communicator& comm, const Weighted& a, const Weighted& b,
                    int dimension, std::int64_t directions, std::uint64_t seed,
                    const std::function<void()>& poll);
