@@ -49,9 +49,9 @@ LineMap line_map(const parallel::Communicator& comm, const Weighted& a, const We
 
 /// Collective. The same cost on a circle of the given period with d(x, y)^p, p >= 1, for positions
 /// anywhere on the line. The minimum over the shift t of one distribution function against the
-/// other is convex and piecewise linear in t (Delon, Salomon, Sobolevski 2010): exact slopes on
-/// both sides, bisection and the crossing of the end tangents, until their lower bound meets the
-/// value to rounding; one merge O(n/P) each, about 30 for large sets. p = 1 is the same search (its
+/// other is convex and piecewise linear in t (Delon, Salomon, Sobolevski 2010): a safeguarded
+/// search with exact slopes on both sides, until the lower bound by the end tangents meets the
+/// value to rounding. One merge O(n/P) per step, 10 to 30 of them. p = 1 is the same search (its
 /// minimum is the weighted median of the difference of the distribution functions).
 double circle_cost(const parallel::Communicator& comm, const Weighted& a, const Weighted& b,
                    double period, double power);
