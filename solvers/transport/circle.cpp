@@ -124,22 +124,37 @@ Crossing crossing(const Point& low, const Point& high) {
           low.shift + std::clamp<Units>(step, 1, high.shift - low.shift - 1)};
 }
 
+// The zero of the slope between two points if it were linear, with slopes scaled.
+Units zero_of_slope(const Point& low, const Point& high, double scale_low, double scale_high) {
+  const double down = -low.right * scale_low, up = high.left * scale_high;
+  const Units step =
+      nearest_units(relative(high.shift - low.shift) * (down / (down + up)), -unit_bits);
+  return low.shift + std::clamp<Units>(step, 1, high.shift - low.shift - 1);
+}
+
+// Three kinds of steps in turn: zeros of the slope with the kept end's slope halved (Illinois, fast
+// where many jumps make the slope smooth), crossings of tangents (exact where the cost is linear
+// between few jumps), and bisection, which bounds the number of steps.
 double minimum(const Circle& circle, Units total) {
   const Point middle = circle.at(total);  // no shift
   Point low = middle, high = middle;
   if (middle.right < 0) high = circle.at(2 * total);
   if (middle.left > 0) low = circle.at(0);
   double best = std::min({low.value, middle.value, high.value});
-  bool bisect = false;
-  while (low.right < 0 && high.left > 0 && high.shift - low.shift > 1) {
-    const auto [bound, shift] = crossing(low, high);
+  double scale_low = 1, scale_high = 1;
+  for (int step = 0; low.right < 0 && high.left > 0 && high.shift - low.shift > 1; ++step) {
+    const auto [bound, cross] = crossing(low, high);
     if (best - bound <= tolerance * best) break;
-    const Units width = high.shift - low.shift;
-    const Point next = circle.at(bisect ? low.shift + width / 2 : shift);
+    Units shift = cross;
+    if (step % 4 < 2) shift = zero_of_slope(low, high, scale_low, scale_high);
+    if (step % 4 == 3) shift = low.shift + (high.shift - low.shift) / 2;
+    const Point next = circle.at(shift);
     best = std::min(best, next.value);
     if (next.left <= 0 && next.right >= 0) break;
-    (next.right < 0 ? low : high) = next;
-    bisect = !bisect && high.shift - low.shift > width / 4;
+    const bool below = next.right < 0;
+    (below ? low : high) = next;
+    scale_low = below ? 1 : scale_low / 2;
+    scale_high = below ? scale_high / 2 : 1;
   }
   return best;
 }

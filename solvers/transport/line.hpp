@@ -49,9 +49,9 @@ LineMap line_map(const parallel::Communicator& comm, const Weighted& a, const We
 
 /// Collective. The same cost on a circle of the given period with d(x, y)^p, p >= 1, for positions
 /// anywhere on the line. The minimum over the shift t of one distribution function against the
-/// other is convex and piecewise linear in t (Delon, Salomon, Sobolevski 2010): exact slopes on
-/// both sides, bisection and the crossing of the end tangents, until their lower bound meets the
-/// value to rounding; one merge O(n/P) each, about 30 for large sets. p = 1 is the same search (its
+/// other is convex and piecewise linear in t (Delon, Salomon, Sobolevski 2010): a safeguarded
+/// search with exact slopes on both sides, until the lower bound by the end tangents meets the
+/// value to rounding. One merge O(n/P) per step, 10 to 30 of them. p = 1 is the same search (its
 /// minimum is the weighted median of the difference of the distribution functions).
 double circle_cost(const parallel::Communicator& comm, const Weighted& a, const Weighted& b,
                    double period, double power);
@@ -67,10 +67,11 @@ struct Sliced {
 /// Collective. Average over random directions (counter-based, by seed and number of the direction)
 /// of the line's squared cost between projections, with the control variates of reference transport
 /// 3.6 (lower and upper Gaussian proxies, exact means, both coefficients by least squares on the
-/// same directions; the error bar is that of the regression). `directions` >= 10; points of
-/// dimension d >= 2. All ranks share each direction: independent of the number of ranks, bitwise.
-/// Masses as in Weighted; for total mass m the value is m times that of probability measures.
-/// `poll` (may be empty) is called once per direction.
+/// same directions; the error bar takes each direction's residual as if it had been left out of the
+/// fit: honest from 16 directions on). `directions` >= 10; points of dimension d >= 2. All ranks
+/// share each direction: independent of the number of ranks, bitwise. Masses as in Weighted; for
+/// total mass m the value is m times that of probability measures. `poll` (may be empty) is called
+/// once per direction.
 Sliced sliced_cost(const parallel::Communicator& comm, const Weighted& a, const Weighted& b,
                    int dimension, std::int64_t directions, std::uint64_t seed,
                    const std::function<void()>& poll);

@@ -268,7 +268,8 @@ Units nearest_units(double value, int exponent) {
 }
 
 double relative(Units mass) {
-  return std::ldexp(static_cast<double>(mass), -unit_bits);
+  static_assert(unit_bits == 125);
+  return static_cast<double>(mass) * 0x1p-125;
 }
 
 double absolute_cost(double sum, int exponent) {

@@ -76,59 +76,88 @@ struct Sample {
   double cost, lower, spread;
 };
 
-// Least squares of the cost on the two centred variates by modified Gram-Schmidt; a variate that
-// does not vary beside the first is left out.
-Sliced regression(std::span<const Sample> samples, double mean_lower, double mean_spread) {
-  const auto count = static_cast<double>(samples.size());
-  const auto average = [&](auto value) {
-    ExactSum sum;
-    for (const auto& sample : samples) sum.add(value(sample));
-    return sum.value() / count;
-  };
-  const Sample centre{average([](const Sample& s) { return s.cost; }),
-                      average([](const Sample& s) { return s.lower; }),
-                      average([](const Sample& s) { return s.spread; })};
-  std::vector<Sample> rest;
-  for (const auto& s : samples) {
-    rest.push_back({s.cost - centre.cost, s.lower - centre.lower, s.spread - centre.spread});
+Sample average(std::span<const Sample> samples) {
+  std::array<ExactSum, 3> sums;
+  for (const auto& [cost, lower, spread] : samples) {
+    sums[0].add(cost);
+    sums[1].add(lower);
+    sums[2].add(spread);
   }
-  const auto product = [&](double Sample::* x, double Sample::* y) {
+  const auto count = static_cast<double>(samples.size());
+  return {sums[0].value() / count, sums[1].value() / count, sums[2].value() / count};
+}
+
+// Least squares of the cost on two variates of known mean, one orthogonal to the other. The
+// estimate is a weighted sum of the samples' costs; its error bar takes every sample's own residual
+// as if the sample had been left out of the fit ("HC3", MacKinnon and White 1985): residuals differ
+// between directions, and with few of them the common variance is too small.
+class Regression {
+ public:
+  explicit Regression(std::span<const Sample> samples)
+      : centre_(average(samples)),
+        weights_(samples.size(), 1.0 / double_of(samples.size())),
+        leverages_(weights_) {
+    for (const auto& s : samples) {
+      rest_.push_back({s.cost - centre_.cost, s.lower - centre_.lower, s.spread - centre_.spread});
+    }
+  }
+  Sliced result(double mean_lower, double mean_spread);
+
+ private:
+  using Part = double Sample::*;
+  static double double_of(std::size_t count) { return static_cast<double>(count); }
+  double product(Part x, Part y) const {
     ExactSum sum;
-    for (const auto& s : rest) sum.add(s.*x * s.*y);
+    for (const auto& s : rest_) sum.add(s.*x * s.*y);
     return sum.value();
-  };
-  Sliced result;
-  result.directions = static_cast<std::int64_t>(samples.size());
-  result.plain = centre.cost;
-  const double variation = product(&Sample::cost, &Sample::cost);
-  result.plain_standard_error = std::sqrt(variation / (count - 1) / count);
-  // Errors of the variates' averages, which the regression takes off; the second variate is made
-  // orthogonal to the first.
-  double error_lower = centre.lower - mean_lower, error_spread = centre.spread - mean_spread;
-  const double floor = 1e-24;  // squared roundings: nothing but noise varies below
-  double correction = 0, leverage = 1 / count;
-  int coefficients = 1;
-  const auto take_off = [&](double Sample::* variate, double error, double square) {
+  }
+  // Only noise varies by less than 1e-12 of the mean.
+  bool varies(double square, double mean) const {
+    return square > 1e-24 * double_of(rest_.size()) * mean * mean;
+  }
+  // `error` of the variate's average is taken off with what it explains.
+  void take_off(Part variate, double error, double square) {
     const double coefficient = product(variate, &Sample::cost) / square;
-    for (auto& s : rest) s.cost -= coefficient * s.*variate;
-    correction += coefficient * error;
-    leverage += error * error / square;
-    ++coefficients;
-  };
+    for (std::size_t i = 0; i < rest_.size(); ++i) {
+      const double value = rest_[i].*variate;
+      rest_[i].cost -= coefficient * value;
+      weights_[i] -= value * error / square;
+      leverages_[i] += value * value / square;
+    }
+    correction_ += coefficient * error;
+  }
+  Sample centre_;
+  std::vector<double> weights_, leverages_;  // of the estimate; of the fit at its own sample
+  std::vector<Sample> rest_;
+  double correction_ = 0;
+};
+
+Sliced Regression::result(double mean_lower, double mean_spread) {
+  const double count = double_of(rest_.size());
+  Sliced result;
+  result.directions = static_cast<std::int64_t>(rest_.size());
+  result.plain = centre_.cost;
+  result.plain_standard_error =
+      std::sqrt(product(&Sample::cost, &Sample::cost) / (count - 1) / count);
+  const double error_lower = centre_.lower - mean_lower;
+  double error_spread = centre_.spread - mean_spread;
   const double lower = product(&Sample::lower, &Sample::lower);
-  if (lower > floor * count * mean_lower * mean_lower) {
-    const double slope = product(&Sample::spread, &Sample::lower) / lower;
+  if (varies(lower, mean_lower)) {
     take_off(&Sample::lower, error_lower, lower);
-    for (auto& s : rest) s.spread -= slope * s.lower;
+    const double slope = product(&Sample::spread, &Sample::lower) / lower;
+    for (auto& s : rest_) s.spread -= slope * s.lower;
     error_spread -= slope * error_lower;
   }
   const double spread = product(&Sample::spread, &Sample::spread);
-  if (spread > floor * count * mean_spread * mean_spread) {
-    take_off(&Sample::spread, error_spread, spread);
+  if (varies(spread, mean_spread)) take_off(&Sample::spread, error_spread, spread);
+  result.value = centre_.cost - correction_;
+  ExactSum squares;
+  for (std::size_t i = 0; i < rest_.size(); ++i) {
+    // A sample that the fit follows exactly has no residual either.
+    const double left_out = rest_[i].cost / std::max(1 - leverages_[i], 1e-6);
+    squares.add(weights_[i] * weights_[i] * left_out * left_out);
   }
-  result.value = centre.cost - correction;
-  const double residual = product(&Sample::cost, &Sample::cost) / (count - coefficients);
-  result.standard_error = std::sqrt(residual * leverage);
+  result.standard_error = std::sqrt(squares.value());
   return result;
 }
 
@@ -179,7 +208,8 @@ Sliced sliced_cost(const Communicator& comm, const Weighted& a, const Weighted& 
   for (std::size_t k = 0; k < d; ++k) {
     distance += (of_a.mean[k] - of_b.mean[k]) * (of_a.mean[k] - of_b.mean[k]);
   }
-  auto result = regression(samples, distance / dimension, (of_a.trace + of_b.trace) / dimension);
+  auto result =
+      Regression(samples).result(distance / dimension, (of_a.trace + of_b.trace) / dimension);
   for (double* value :
        {&result.value, &result.standard_error, &result.plain, &result.plain_standard_error}) {
     *value *= masses.total;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "line_cases.hpp"
@@ -156,6 +157,25 @@ TEST(LineMap, AFarOutlierDoesNotSpoilTheRest) {
   const auto answer = whole_map(world, a, b, 2);
   EXPECT_NEAR(answer.cost, 25, 1e-13);
   EXPECT_NEAR(answer.dual, 25, 1e-12);  // potentials up to 100: 100 points, 100 x 2^-53 each
+}
+
+TEST(LineMap, HostileNumbers) {
+  const auto world = Communicator::world();
+  const double tiny = std::numeric_limits<double>::denorm_min();
+  const auto far = whole_map(world, {{-1e300, 0}, {1, 1}}, {{1e300, 2}, {1, 1}}, 1);
+  EXPECT_EQ(far.map_a, (std::vector<double>{2, 1e300}));
+  EXPECT_EQ(far.cost, 2e300);
+  EXPECT_EQ(far.dual, 2e300);
+  const auto light = whole_map(world, {{0, 1}, {tiny, 2 * tiny}}, {{5, 3}, {tiny, 2 * tiny}}, 2);
+  EXPECT_EQ(light.map_a, (std::vector<double>{3, 4}));
+  EXPECT_EQ(light.map_b, (std::vector<double>{1, 0.5}));
+  EXPECT_EQ(light.cost, (9 + 4 + 16) * tiny);
+  EXPECT_EQ(light.dual, light.cost);
+  // Masses of all sizes: the light points keep their partners (as one unit each, 2^-125 or so).
+  const auto mixed =
+      whole_map(world, {{0, 1, 2}, {1e-300, 1, 1e300}}, {{3, 4, 5}, {1e-300, 1, 1e300}}, 2);
+  EXPECT_EQ(mixed.map_a, (std::vector<double>{3, 4, 5}));
+  EXPECT_NEAR(mixed.dual, 9e300, 9e300 * 1e-15);
 }
 
 // The term of the increments, against quadruple-length differences where plain ones lose digits.
