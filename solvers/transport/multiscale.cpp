@@ -213,6 +213,7 @@ void Multiscale::report() {
     entry.sinkhorn = sinkhorn_.sweeps;
     entry.error_l1 = sinkhorn_.error_l1;
     entry.dual_objective = sinkhorn_.dual_objective;
+    entry.sweep_rate = sinkhorn_.rate;
   } else {
     const NewtonReport& from = newton_->report();
     entry.method = "newton";
@@ -224,6 +225,7 @@ void Multiscale::report() {
     entry.laplacian_per_row = from.laplacian_per_row;
     entry.error_l1 = from.error_l1;
     entry.dual_objective = from.dual_objective;
+    entry.sweep_rate = from.sweep_rate;
   }
   history_.push_back(std::move(entry));
 }

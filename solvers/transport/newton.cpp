@@ -25,6 +25,8 @@ constexpr double decrease = 1e-4;       // sufficient increase of the dual objec
 constexpr double resolved = 1e-13;      // relative change that the objective can show
 constexpr double least_damping = 1e-3;  // relative to the first trial
 constexpr int rescue_sweeps = 20;
+// A Newton step costs about as much as 100 to 200 sweeps; so many are always worth trying first.
+constexpr double few_sweeps = 60;
 
 struct Shell {
   const Laplacian* laplacian;
@@ -113,8 +115,20 @@ bool Newton::begin() {
     sinkhorn(1);
   }
   state_ = evaluate(at_);
+  sweep_to_the_end();
   note();
   return true;
+}
+
+// Measures the rate of the sweeps and goes on with them where few are left.
+void Newton::sweep_to_the_end() {
+  const double before = plan_.error_half_way(), after = state_.largest;
+  if (!(before > 0) || !(after > 0) || !(after < before)) return;
+  report_.sweep_rate = std::pow(after / before, 1.0 / (options_.warm_sweeps / 2));
+  const double left = std::log(options_.tolerance / after) / std::log(report_.sweep_rate);
+  if (!(left > 0) || left > few_sweeps) return;
+  sinkhorn(static_cast<int>(std::ceil(left)) + 1);
+  state_ = evaluate(at_);
 }
 
 bool Newton::resume(const Memory& memory) {

@@ -29,13 +29,15 @@ struct NewtonReport {
   double dual_objective = 0;                       ///< of the regularised problem
   double plan_per_row = 0, laplacian_per_row = 0;  ///< largest over the steps
   std::int64_t heavy_columns = 0;                  ///< most over the steps
+  double sweep_rate = 1;  ///< error ratio of one Sinkhorn sweep, measured before the first step
 };
 
 /// One regularisation by Newton's method on the support of the plan: 20 Sinkhorn sweeps, then steps
 /// with the graph Laplacian of the plan, solved by conjugate gradients with algebraic multigrid
 /// (PETSc options prefix transport_newton_; BoomerAMG, or GAMG where hypre is missing), shifted in
 /// proportion to the error, damped, each followed by one sweep (reference/transport_robust 1).
-/// Members are collective.
+/// Where the measured rate of the sweeps promises the tolerance in few more of them, these come
+/// first. Members are collective.
 class Newton {
  public:
   /// References outlive the object; `plan` is used for nothing else meanwhile.
@@ -73,6 +75,7 @@ class Newton {
     bool good = false;
   };
   bool search();
+  void sweep_to_the_end();
   State evaluate(const Potentials& at);
   void sinkhorn(int sweeps);
   Direction direction();

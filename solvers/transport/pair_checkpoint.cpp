@@ -56,14 +56,14 @@ void visit(Numbers& numbers, StageReport& stage) {
   numbers(stage.level), numbers(stage.points), numbers(stage.regularisation);
   numbers(stage.newton), numbers.list(stage.cg), numbers(stage.sinkhorn), numbers(stage.searches);
   numbers(stage.plan_per_row), numbers(stage.laplacian_per_row), numbers(stage.error_l1);
-  numbers(stage.dual_objective), numbers(stage.seconds);
+  numbers(stage.dual_objective), numbers(stage.sweep_rate), numbers(stage.seconds);
 }
 
 void visit(Numbers& numbers, NewtonReport& report) {
   numbers(report.steps), numbers(report.sweeps), numbers(report.searches);
   numbers(report.linear_failures), numbers.list(report.cg), numbers(report.error_l1);
   numbers(report.dual_objective), numbers(report.plan_per_row), numbers(report.laplacian_per_row);
-  numbers(report.heavy_columns);
+  numbers(report.heavy_columns), numbers(report.sweep_rate);
 }
 
 // Everything but the potentials.

@@ -219,6 +219,13 @@ void PairSolver::describe(Answer& answer, const std::function<void()>& poll) {
   answer.converged = converged();
   answer.method = method_;
   answer.reason = reason_;
+  const double rate = multiscale_->history().back().sweep_rate;
+  if (rate > 0 && rate < 1) {
+    answer.reason += fmt::format(
+        "; at the last regularisation a plain sweep shrank the error by "
+        "{:.3g} %, {:.3g} sweeps per digit",
+        100 * (1 - rate), -1 / std::log10(rate));
+  }
   answer.regularisation = epsilon_;
   answer.history = multiscale_->history();
   answer.marginal_error_l1 = answer.history.back().error_l1;

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "parallel/exact_sum.hpp"
+
 namespace mensura::transport {
 
 namespace {
@@ -134,6 +136,7 @@ double SparsePlan::largest_change(std::span<const double> df, std::span<const do
 }
 
 void SparsePlan::sinkhorn(Potentials& at, double epsilon, double rho, int sweeps) {
+  error_half_way_ = std::numeric_limits<double>::quiet_NaN();
   evaluate(at, epsilon);
   if (scale(at, epsilon, rho, sweeps)) return;
   for (int s = 0; s < sweeps; ++s) log_sweep(at, epsilon, rho);
@@ -156,6 +159,12 @@ bool SparsePlan::scale(Potentials& at, double epsilon, double rho, int sweeps) {
   };
   for (int s = 0; s < sweeps; ++s) {
     multiply(v, rows);
+    if (s > 1 && s == sweeps - sweeps / 2 && std::isinf(rho)) {
+      parallel::ExactSum error;
+      for (std::size_t i = 0; i < u.size(); ++i) error.add(std::abs(x_.mass[i] - u[i] * rows[i]));
+      parallel::reduce(comm_, std::span(&error, 1));
+      error_half_way_ = error.value();
+    }
     update(rows, x_, at.f, u);
     multiply_transposed(u, columns);
     update(columns, y_, at.g, v);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -66,6 +67,9 @@ class SparsePlan {
   /// when these leave the range of doubles, in the log domain. Rows first, columns last. `rho`: of
   /// a Kullback-Leibler penalty, infinity for none.
   void sinkhorn(Potentials& at, double epsilon, double rho, int sweeps);
+  /// L1 error of the rows `sweeps / 2` sweeps before the end of the last sinkhorn() (balanced, in
+  /// scaling form, at least 4 sweeps), else NaN: what a rate can be measured from.
+  double error_half_way() const noexcept { return error_half_way_; }
 
  private:
   bool scale(Potentials& at, double epsilon, double rho, int sweeps);
@@ -81,6 +85,7 @@ class SparsePlan {
   std::vector<double> values_, row_sums_, column_sums_;
   mutable std::vector<double> work_;
   std::int64_t total_ = 0, searches_ = 0;
+  double error_half_way_ = std::numeric_limits<double>::quiet_NaN();
 };
 
 }  // namespace mensura::transport
