@@ -124,6 +124,15 @@ TEST(InputOrder, PlansAreSharedEvenly) {
   }
 }
 
+TEST(InputOrder, PlansMayBeEmpty) {
+  const auto comm = Communicator::world();
+  const auto plan = to_input_order(comm, {}, 3);
+  EXPECT_EQ(plan.nonzeros, 0);
+  EXPECT_TRUE(plan.values.empty());
+  for (const auto start : plan.row_starts) EXPECT_EQ(start, 0);
+  EXPECT_EQ(comm.sum(std::ssize(plan.row_starts)), 4);
+}
+
 class Results : public testing::Test {
  protected:
   Communicator comm = Communicator::world();
