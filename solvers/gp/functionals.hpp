@@ -7,10 +7,17 @@
 #include <vector>
 
 #include "gp/covariance.hpp"
-#include "gp/lanes.hpp"
+#include "linear/lanes.hpp"
 #include "points/aligned.hpp"
 
 namespace mensura::gp {
+
+using linear::all;
+using linear::Eight;
+using linear::load;
+using linear::Register;
+using linear::RegisterBits;
+using linear::store;
 
 /// The elementary functionals, of which rows are weighted sums: value, Laplacian, gradient, then
 /// Hessian entries (an off-diagonal one is u_xy, once).

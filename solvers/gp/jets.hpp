@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <utility>
 
-#include "gp/lanes.hpp"
 #include "gp/multi_index.hpp"
 #include "gp/radial.hpp"
+#include "linear/lanes.hpp"
 
 namespace mensura::gp {
 

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "gp/exponential.hpp"
+#include "linear/exponential.hpp"
 #include "parallel/error.hpp"
 
 namespace mensura::gp {

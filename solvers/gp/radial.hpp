@@ -6,9 +6,14 @@
 #include <vector>
 
 #include "gp/kernel.hpp"
-#include "gp/lanes.hpp"
+#include "linear/lanes.hpp"
 
 namespace mensura::gp {
+
+using linear::all;
+using linear::Eight;
+using linear::load;
+using linear::store;
 
 /// Functions of the distance r from which all covariances follow; g_{j+1} = (1/r) d g_j / dr.
 /// Third and fourth functions appear only with the powers of r that keep them finite at r = 0.

@@ -121,13 +121,12 @@ Cloud make_cloud(const parallel::Communicator& comm, int dimension, std::vector<
   return cloud;
 }
 
-std::vector<double> values_at(const parallel::Communicator& comm, const Cloud& cloud,
-                              std::span<const double> values, int width,
-                              std::span<const std::uint64_t> wanted) {
+std::vector<double> values_at(const parallel::Communicator& comm,
+                              std::span<const std::uint64_t> have, std::span<const double> values,
+                              int width, std::span<const std::uint64_t> wanted) {
   const auto w = static_cast<std::size_t>(width);
-  const Routing out = route(cloud.ids, comm.size());
-  const auto ids =
-      parallel::exchange<std::uint64_t>(comm, chosen(cloud.ids, out.order), out.counts);
+  const Routing out = route(have, comm.size());
+  const auto ids = parallel::exchange<std::uint64_t>(comm, chosen(have, out.order), out.counts);
   const auto rows =
       parallel::exchange<double>(comm, chosen_rows(values, w, out.order), times(out.counts, width));
   const Routing ask = route(wanted, comm.size());
@@ -140,7 +139,7 @@ std::vector<double> values_at(const parallel::Communicator& comm, const Cloud& c
       const auto found =
           std::lower_bound(order.begin(), order.end(), id,
                            [&](std::size_t i, std::uint64_t value) { return ids.data[i] < value; });
-      parallel::require(found != order.end() && ids.data[*found] == id, "the id is in the cloud");
+      parallel::require(found != order.end() && ids.data[*found] == id, "the id is known");
       for (std::size_t j = 0; j < w; ++j) replies.push_back(rows.data[*found * w + j]);
     }
   });

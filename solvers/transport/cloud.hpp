@@ -28,10 +28,10 @@ struct Cloud {
 Cloud make_cloud(const parallel::Communicator& comm, int dimension, std::vector<double> coordinates,
                  std::span<const double> mass, std::span<const std::uint64_t> ids);
 
-/// Collective. `values` (own) of a cloud as rows asked for by id elsewhere: the way between two
-/// distributions of one point set. Every id of `wanted` must be one of the cloud's.
-std::vector<double> values_at(const parallel::Communicator& comm, const Cloud& cloud,
-                              std::span<const double> values, int width,
-                              std::span<const std::uint64_t> wanted);
+/// Collective. Rows of `width` values that lie anywhere under distinct ids, as asked for by id
+/// elsewhere: the way between two distributions of one point set. Every wanted id must be there.
+std::vector<double> values_at(const parallel::Communicator& comm,
+                              std::span<const std::uint64_t> ids, std::span<const double> values,
+                              int width, std::span<const std::uint64_t> wanted);
 
 }  // namespace mensura::transport

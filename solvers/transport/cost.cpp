@@ -10,14 +10,6 @@ namespace mensura::transport {
 
 namespace {
 
-// Least and largest distance of two intervals.
-double least_distance(double a_lower, double a_upper, double b_lower, double b_upper) {
-  return std::max({0.0, b_lower - a_upper, a_lower - b_upper});
-}
-double most_distance(double a_lower, double a_upper, double b_lower, double b_upper) {
-  return std::max(a_upper - b_lower, b_upper - a_lower);
-}
-
 // The distance of two points of a circle from their difference.
 double wrapped(double difference, double period) {
   const double rest = std::fmod(std::abs(difference), period);
@@ -61,50 +53,41 @@ double Cost::operator()(const double* x, const double* y) const noexcept {
   return sum;
 }
 
-namespace {
-
 // The cost of a vector of distances along the axes.
-double of_distances(const Cost& cost, double squares, double sum) {
-  switch (cost.kind()) {
+double Cost::of_distances(double squares, double sum) const noexcept {
+  switch (kind_) {
     case CostKind::l1:
-      return cost.weight() * sum;
+      return weight_ * sum;
     case CostKind::power:
-      return cost.weight() * std::pow(squares, cost.power() / 2);
+      return weight_ * std::pow(squares, power_ / 2);
     default:
-      return cost.weight() * squares;
+      return weight_ * squares;
   }
 }
 
-}  // namespace
-
-double Cost::least(const double* x_lower, const double* x_upper, const double* y_lower,
-                   const double* y_upper) const noexcept {
+double Cost::least(const double* x, const double* x_half, const double* y,
+                   const double* y_half) const noexcept {
   double squares = 0, sum = 0;
-  for (int j = 0; j < dimension_; ++j) {
-    double d = least_distance(x_lower[j], x_upper[j], y_lower[j], y_upper[j]);
-    if (kind_ == CostKind::periodic) {
-      // The differences fill an interval; the nearest multiple of the period decides.
-      const double period = period_[static_cast<std::size_t>(j)];
-      const double low = y_lower[j] - x_upper[j], high = y_upper[j] - x_lower[j];
-      const double below = std::floor(high / period) * period;
-      d = below >= low ? 0 : std::min(low - below, below + period - high);
-    }
+  for (std::size_t j = 0; j < static_cast<std::size_t>(dimension_); ++j) {
+    const double reach = x_half[j] + y_half[j];
+    double d = std::max(0.0, std::abs(x[j] - y[j]) - reach);
+    if (kind_ == CostKind::periodic) d = std::max(0.0, wrapped(x[j] - y[j], period_[j]) - reach);
     squares += d * d;
     sum += d;
   }
-  return of_distances(*this, squares, sum);
+  return of_distances(squares, sum);
 }
 
-double Cost::most(const double* x_lower, const double* x_upper, const double* y_lower,
-                  const double* y_upper) const noexcept {
+double Cost::most(const double* x, const double* x_half, const double* y,
+                  const double* y_half) const noexcept {
   double squares = 0, sum = 0;
-  for (int j = 0; j < dimension_; ++j) {
-    double d = most_distance(x_lower[j], x_upper[j], y_lower[j], y_upper[j]);
-    if (kind_ == CostKind::periodic) d = std::min(d, period_[static_cast<std::size_t>(j)] / 2);
+  for (std::size_t j = 0; j < static_cast<std::size_t>(dimension_); ++j) {
+    double d = std::abs(x[j] - y[j]) + x_half[j] + y_half[j];
+    if (kind_ == CostKind::periodic) d = std::min(d, period_[j] / 2);
     squares += d * d;
     sum += d;
   }
-  return of_distances(*this, squares, sum);
+  return of_distances(squares, sum);
 }
 
 }  // namespace mensura::transport

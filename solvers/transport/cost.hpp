@@ -25,13 +25,14 @@ class Cost {
   double operator()(const double* x, const double* y) const noexcept;
   /// One axis of a separable cost: the part of c that x_axis - y_axis = difference gives.
   double along(int axis, double difference) const noexcept;
-  /// Bounds of c over boxes (lower, upper: dimension numbers each).
-  double least(const double* x_lower, const double* x_upper, const double* y_lower,
-               const double* y_upper) const noexcept;
-  double most(const double* x_lower, const double* x_upper, const double* y_lower,
-              const double* y_upper) const noexcept;
+  /// Bounds of c over two boxes, given by centres and half widths (`dimension` numbers each).
+  double least(const double* x, const double* x_half, const double* y,
+               const double* y_half) const noexcept;
+  double most(const double* x, const double* x_half, const double* y,
+              const double* y_half) const noexcept;
 
  private:
+  double of_distances(double squares, double sum) const noexcept;
   CostKind kind_;
   int dimension_;
   double weight_, power_;

@@ -1,51 +1,234 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "transport/job.hpp"
 
-#include <utility>
-#include <vector>
+#include <fmt/format.h>
 
-#include "transport/marginal.hpp"
+#include <cmath>
+#include <utility>
+
+#include "output/checkpoint.hpp"
+#include "output/memory.hpp"
+#include "run/timers.hpp"
+#include "transport/exact_methods.hpp"
+#include "transport/pair_solver.hpp"
 #include "transport/results.hpp"
 
 namespace mensura::transport {
 
+namespace {
+
+constexpr const char* job_numbers = "transport/job";
+constexpr const char* pair_prefix = "transport/pair/";
+
+bool by_formula(Method method) {
+  return method == Method::line || method == Method::circle || method == Method::sliced;
+}
+
+}  // namespace
+
+// What a checkpoint knows, until the set-up is done again.
+struct TransportJob::Restored {
+  std::vector<std::int64_t> fingerprints;
+  std::unique_ptr<PairSolver::Restored> pair;
+};
+
 TransportJob::TransportJob(Problem problem, const parallel::Communicator& comm)
     : problem_(std::move(problem)), comm_(comm) {}
 
-void TransportJob::advance(run::Context& context) {
+TransportJob::~TransportJob() = default;
+
+bool TransportJob::has_state() const {
+  return solver_ && solver_->begun();
+}
+
+void TransportJob::load_marginals(run::Context& context) {
+  const auto phase = context.timers.phase("marginals");
   std::vector<MarginalSize> sizes;
   for (const MarginalSpec& spec : problem_.marginals) sizes.push_back(size_of(comm_, spec));
   check_sizes(problem_, sizes);
-  std::vector<Marginal> marginals;
   for (const MarginalSpec& spec : problem_.marginals) {
-    marginals.push_back(load_marginal(comm_, spec, problem_.normalise, context.poll));
+    marginals_.push_back(load_marginal(comm_, spec, problem_.normalise, context.poll));
+    const Marginal& marginal = marginals_.back();
+    context.log(fmt::format("marginal '{}': {} points with mass of {}, dimension {}", marginal.name,
+                            marginal.total, marginal.input_total, marginal.dimension));
   }
-  check_pair(marginals[0], marginals[1], problem_.relaxation, problem_.strength);
-  answer_.emplace();
-  answer_->method = "none";
-  for (Marginal& marginal : marginals) {
-    answer_->nodes.push_back({.name = marginal.name,
-                              .dimension = marginal.dimension,
-                              .input_total = marginal.input_total,
-                              .ids = std::move(marginal.ids),
-                              .coordinates = std::move(marginal.coordinates),
-                              .mass = std::move(marginal.mass),
-                              .transported = {},
-                              .potential = {},
-                              .map = {},
-                              .grid = marginal.grid});
+  check_pair(marginals_[0], marginals_[1], problem_.relaxation, problem_.strength);
+  if (!restored_) return;
+  for (std::size_t m = 0; m < marginals_.size(); ++m) {
+    if (restored_->fingerprints.at(m) == static_cast<std::int64_t>(marginals_[m].fingerprint)) {
+      continue;
+    }
+    throw parallel::Error(
+        parallel::ExitCode::usage,
+        fmt::format("marginal '{}' is not the one of the checkpoint: its file has "
+                    "changed; start anew in another folder",
+                    marginals_[m].name));
   }
+}
+
+void TransportJob::begin_pair(run::Context& context) {
+  const auto phase = context.timers.phase("hierarchy");
+  const bool last = pair_ + 1 == pairs();
+  const Marginal& a = marginals_[last ? 0 : pair_];
+  const Marginal& b = marginals_[last ? 1 : pair_];
+  if (!(epsilon_ > 0)) {
+    epsilon_ = regularisation_of(comm_, problem_, marginals_[0], marginals_[1], context.poll);
+  }
+  solver_ = std::make_unique<PairSolver>(comm_, problem_, a, b, epsilon_, context.poll);
+  reported_ = 0;
+  context.log(fmt::format("{} with {}: regularisation {:.6g}, method {}: {}", a.name, b.name,
+                          epsilon_, solver_->method(), solver_->reason()));
+  if (restored_) {
+    solver_->restore(std::move(*restored_->pair));
+    restored_.reset();
+    reported_ = solver_->multiscale().history().size();
+  }
+}
+
+void TransportJob::advance(run::Context& context) {
+  if (marginals_.empty()) {
+    load_marginals(context);
+    return;
+  }
+  if (by_formula(problem_.method)) {
+    solve_exactly(context);
+    return;
+  }
+  if (!solver_) {
+    begin_pair(context);
+    return;
+  }
+  if (!solver_->finished()) {
+    const auto phase = context.timers.phase("solve");
+    solver_->advance(context.poll);
+    const auto& history = solver_->multiscale().history();
+    for (; reported_ < history.size(); ++reported_) {
+      const StageReport& stage = history[reported_];
+      context.log(fmt::format(
+          "level {} ({} points), regularisation {:.3g}: {} Newton steps, {} sweeps, error {:.3g}",
+          stage.level, stage.points, stage.regularisation, stage.newton, stage.sinkhorn,
+          stage.error_l1));
+    }
+    return;
+  }
+  end_pair(context);
+}
+
+void TransportJob::end_pair(run::Context& context) {
+  const auto phase = context.timers.phase("certificate");
+  values_.push_back(solver_->value());
+  symmetric_converged_ = symmetric_converged_ && solver_->converged();
+  if (++pair_ < pairs()) {
+    for (const StageReport& stage : solver_->multiscale().history()) {
+      partial_.history.push_back(stage);
+    }
+    solver_.reset();
+    return;
+  }
+  std::vector<StageReport> before = std::move(partial_.history);
+  solver_->describe(partial_, context.poll);
+  partial_.history.insert(partial_.history.begin(), before.begin(), before.end());
+  partial_.converged = symmetric_converged_;
+  if (problem_.write_plan) {
+    partial_.plan = solver_->plan(marginals_[0].name + "-" + marginals_[1].name);
+  }
+  finish(context);
+}
+
+void TransportJob::finish(run::Context& context) {
+  if (problem_.divergence) {
+    // Reference/transport 2.8; the masses' term vanishes for balanced problems.
+    const double difference = marginals_[0].total_mass - marginals_[1].total_mass;
+    partial_.divergence =
+        values_[2] - (values_[0] + values_[1]) / 2 + epsilon_ / 2 * difference * difference;
+  }
+  if (!partial_.converged) {
+    context.warn(fmt::format(
+        "the marginals are met to {:.3g} in L1, wanted {:g}; raise max_newton or max_sinkhorn, "
+        "loosen tolerance, or raise regularisation.final",
+        partial_.marginal_error_l1, problem_.tolerance));
+  }
+  if (partial_.gap_relative > 0.1) {
+    context.warn(
+        fmt::format("the gap is {:.3g} of the cost: the cost is about as small as the "
+                    "regularisation; lower regularisation.final for a sharper answer",
+                    partial_.gap_relative));
+  }
+  answer_ = std::move(partial_);
+}
+
+void TransportJob::solve_exactly(run::Context& context) {
+  const auto phase = context.timers.phase("solve");
+  answer_ = exact_answer(comm_, problem_, marginals_[0], marginals_[1], context.poll);
 }
 
 run::Progress TransportJob::progress() const {
-  return {finished() ? 1 : 0, 1, "marginals"};
+  run::Progress progress;
+  progress.total = 100;
+  if (finished()) {
+    progress.done = 100;
+    return progress;
+  }
+  if (!solver_) {
+    progress.line = marginals_.empty() ? "reading marginals" : "hierarchy";
+    progress.done = static_cast<std::int64_t>(100 * pair_ / pairs());
+    return progress;
+  }
+  const auto done = static_cast<double>(solver_->multiscale().history().size());
+  const auto left = static_cast<double>(solver_->multiscale().stages_left());
+  // The certificate counts as one stage.
+  progress.done = static_cast<std::int64_t>(
+      100 * (static_cast<double>(pair_) + done / (done + left + 1)) / static_cast<double>(pairs()));
+  progress.line = solver_->multiscale().line();
+  return progress;
 }
 
-void TransportJob::save(output::CheckpointWriter&) const {}
-void TransportJob::load(const output::CheckpointReader&) {}
+std::int64_t TransportJob::checkpoint_bytes() const {
+  std::int64_t points = 0;
+  for (const Marginal& marginal : marginals_) points += marginal.total;
+  return (std::int64_t{1} << 20U) + 5 * 8 * points;
+}
+
+void TransportJob::save(output::CheckpointWriter& checkpoint) const {
+  std::vector<double> numbers{static_cast<double>(pair_), epsilon_,
+                              symmetric_converged_ ? 1.0 : 0.0};
+  numbers.insert(numbers.end(), values_.begin(), values_.end());
+  checkpoint.replicated(job_numbers, numbers);
+  std::vector<std::int64_t> fingerprints;
+  for (const Marginal& marginal : marginals_) {
+    fingerprints.push_back(static_cast<std::int64_t>(marginal.fingerprint));
+  }
+  checkpoint.replicated(std::string(job_numbers) + "_fingerprints", fingerprints);
+  solver_->save(checkpoint, pair_prefix);
+}
+
+void TransportJob::load(const output::CheckpointReader& checkpoint) {
+  const std::vector<double> numbers = checkpoint.reals(job_numbers);
+  parallel::require(numbers.size() >= 3, "the checkpoint has the shape that save() gave it");
+  pair_ = static_cast<std::size_t>(numbers[0]);
+  epsilon_ = numbers[1];
+  symmetric_converged_ = numbers[2] > 0;
+  values_.assign(numbers.begin() + 3, numbers.end());
+  restored_ = std::make_unique<Restored>();
+  restored_->fingerprints = checkpoint.integers(std::string(job_numbers) + "_fingerprints");
+  restored_->pair = PairSolver::load(comm_, checkpoint, pair_prefix);
+}
 
 void TransportJob::record(output::Record& record) const {
-  if (answer_) transport::record(*answer_, record);
+  if (answer_) {
+    transport::record(*answer_, record);
+    return;
+  }
+  Answer so_far = partial_;
+  so_far.converged = false;
+  if (solver_) {
+    so_far.regularisation = epsilon_;
+    so_far.method = solver_->method();
+    for (const StageReport& stage : solver_->multiscale().history()) {
+      so_far.history.push_back(stage);
+    }
+  }
+  transport::record(so_far, record);
 }
 
 }  // namespace mensura::transport

@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Stand-in until the solver's job is there: loads the marginals and finishes.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "parallel/communicator.hpp"
 #include "run/job.hpp"
 #include "transport/answer.hpp"
+#include "transport/marginal.hpp"
 #include "transport/problem.hpp"
 
 namespace mensura::transport {
 
-/// A transport problem as a batch job.
+class PairSolver;
+
+/// A transport problem as a batch job: marginals, hierarchy, stages, certificate. A Sinkhorn
+/// divergence solves three problems one after another.
 class TransportJob : public run::Job {
  public:
   /// Local and cheap. The communicator must outlive the job.
   TransportJob(Problem problem, const parallel::Communicator& comm);
+  ~TransportJob() override;
 
   bool finished() const override { return answer_.has_value(); }
   void advance(run::Context& context) override;
@@ -23,16 +29,34 @@ class TransportJob : public run::Job {
   void save(output::CheckpointWriter& checkpoint) const override;
   void load(const output::CheckpointReader& checkpoint) override;
   void record(output::Record& record) const override;
-  bool has_state() const override { return answer_.has_value(); }
+  bool has_state() const override;
   bool converged() const override { return answer_ && answer_->converged; }
+  std::int64_t checkpoint_bytes() const override;
 
   /// Local. What was found, once the job is finished.
   const std::optional<Answer>& result() const { return answer_; }
   const Problem& problem() const { return problem_; }
 
  private:
+  struct Restored;
+  void load_marginals(run::Context& context);
+  void begin_pair(run::Context& context);
+  void end_pair(run::Context& context);
+  void solve_exactly(run::Context& context);
+  void finish(run::Context& context);
+  std::size_t pairs() const { return problem_.divergence ? 3 : 1; }
+
   Problem problem_;
   const parallel::Communicator& comm_;
+  std::vector<Marginal> marginals_;
+  std::size_t pair_ = 0;  // the last one is a with b; before it a with a, b with b
+  std::unique_ptr<PairSolver> solver_;
+  std::unique_ptr<Restored> restored_;
+  std::vector<double> values_;  // of the pairs that are done
+  double epsilon_ = 0;
+  bool symmetric_converged_ = true;  // and the last pair, once it is done
+  std::size_t reported_ = 0;
+  Answer partial_;  // filled by the last pair
   std::optional<Answer> answer_;
 };
 

@@ -34,20 +34,27 @@ class Kernel {
 };
 
 /// Any cost, any dimension: blocks of y travel through a ring of the ranks, overlapping the sums;
-/// memory O(n/P) per rank; exponentials in vector registers.
+/// memory O(n/P) per rank; exponentials in vector registers; parts of y that are too far away to be
+/// noticed are passed over. Every rank sums in an order of its own: sums on different numbers of
+/// ranks differ by rounding, f by about 1e-15 (|f| + eps log n).
+/// Communicator and clouds must outlive this kernel and the others.
 std::unique_ptr<Kernel> make_blocked_kernel(const parallel::Communicator& comm, const Cloud& x,
                                             const Cloud& y, const Cost& cost);
 
-/// Both clouds on grids of one dimension (1 to 3) and a separable cost: axis after axis,
-/// distributed in slabs along the slowest axis with a transpose; O(N^(1 + 1/d)) per sum at most,
-/// fewer where the kernel is narrow and the potentials permit.
+/// Both clouds (ids: flat positions) on grids of one dimension (1 to 3) and a separable cost: axis
+/// after axis, distributed in slabs along the slowest axis with a transpose; O(N^(1 + 1/d)) per sum
+/// at most, fewer where the kernel is narrow and the potentials permit. On one axis there is
+/// nothing to separate: the blocked kernel.
 std::unique_ptr<Kernel> make_separable_kernel(const parallel::Communicator& comm, const Cloud& x,
                                               const output::RegularGrid& x_grid, const Cloud& y,
                                               const output::RegularGrid& y_grid, const Cost& cost);
 
 /// The heat kernel of the grids' common box with reflecting walls, squared Euclidean cost: images
-/// G(x-y+2mL) + G(x+y+2mL), |m| <= 3, along every axis; -eps log of it takes the place of c (linear
-/// cost too). Rows sum to one (reference/transport 2.6).
+/// G(x-y+2mL) + G(x+y+2mL), |m| <= 3 (more for kernels wider than the box), along every axis, times
+/// the volume of the box, so that rows sum to one against the uniform probability (by the pixels'
+/// midpoint rule: to 2 exp(-pi^2 eps / (w h^2)) for weight w and spacing h); -eps log of it takes
+/// the place of c (linear cost too). Reference/transport 2.6. Throws Error{input_data} on all ranks
+/// when the grids' boxes differ.
 std::unique_ptr<Kernel> make_reflected_kernel(const parallel::Communicator& comm, const Cloud& x,
                                               const output::RegularGrid& x_grid, const Cloud& y,
                                               const output::RegularGrid& y_grid, double weight);

@@ -43,6 +43,7 @@ void add_history(const StageReport& stage, output::Record& record) {
   put("laplacian_per_row", stage.laplacian_per_row);
   put("marginal_error_l1", stage.error_l1);
   put("dual_objective", stage.dual_objective);
+  put("sweep_rate", stage.sweep_rate);
   put("seconds", stage.seconds);
   record.add_history(std::move(entry));
 }

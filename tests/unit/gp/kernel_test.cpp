@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "gp/covariance.hpp"
-#include "gp/exponential.hpp"
+#include "linear/exponential.hpp"
 #include "parallel/error.hpp"
 
 namespace mensura::test {
@@ -30,7 +30,7 @@ Kernel one(RadialFactor factor) {
 
 double exponential(double x) {
   alignas(64) std::array<double, 8> lanes{};
-  gp::store(gp::exponential(gp::all(x)), lanes.data());
+  linear::store(linear::exponential(linear::all(x)), lanes.data());
   for (const double lane : lanes) EXPECT_EQ(std::memcmp(&lane, lanes.data(), sizeof lane), 0);
   return lanes[0];
 }

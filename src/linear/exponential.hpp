@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include "gp/lanes.hpp"
+#include "linear/lanes.hpp"
 
-namespace mensura::gp {
+namespace mensura::linear {
 
 namespace detail {
 
@@ -45,4 +45,4 @@ namespace detail {
                       all(1.0) + fused(r2, rest, r), n);
 }
 
-}  // namespace mensura::gp
+}  // namespace mensura::linear

@@ -8,7 +8,7 @@
 #include <immintrin.h>
 #endif
 
-namespace mensura::gp {
+namespace mensura::linear {
 
 // The widest register there is: GCC 12 takes wider vectors through memory, at a fifth of the speed.
 #if defined(__AVX512F__)
@@ -150,6 +150,41 @@ template <class F, class... E>
       a);
 }
 
+/// The larger of a and the limit; NaN stays NaN.
+[[gnu::always_inline]] inline Eight at_least(const Eight& a, double limit) {
+  return detail::each(
+      [=](Register x) {
+        const Register bound = detail::broadcast(limit);
+        return x < bound ? bound : x;
+      },
+      a);
+}
+
+/// The larger of a and b; b where one of them is NaN.
+[[gnu::always_inline]] inline Eight larger(const Eight& a, const Eight& b) {
+  return detail::each([](Register x, Register y) { return x > y ? x : y; }, a, b);
+}
+
+/// Every lane of a is below that of b (false when there is a NaN).
+[[gnu::always_inline]] inline bool all_below(const Eight& a, const Eight& b) {
+  int below = 0, registers = 0;
+  detail::each(
+      [&](Register x, Register y) {
+        ++registers;
+#if defined(__AVX512F__)
+        below += _mm512_cmp_pd_mask((__m512d)x, (__m512d)y, _CMP_LT_OQ) == 0xff ? 1 : 0;
+#elif defined(__AVX2__)
+        const __m256d less = _mm256_cmp_pd((__m256d)x, (__m256d)y, _CMP_LT_OQ);
+        below += _mm256_movemask_pd(less) == 0xf ? 1 : 0;
+#else
+        below += x[0] < y[0] && x[1] < y[1] ? 1 : 0;
+#endif
+        return x;
+      },
+      a, b);
+  return below == registers;
+}
+
 /// 1 / a, and 0 where a is not above 0.
 [[gnu::always_inline]] inline Eight inverse_or_zero(const Eight& a) {
   return detail::each(
@@ -160,4 +195,4 @@ template <class F, class... E>
       a);
 }
 
-}  // namespace mensura::gp
+}  // namespace mensura::linear

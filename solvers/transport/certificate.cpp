@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/certificate.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "parallel/exact_sum.hpp"
+#include "transport/sources.hpp"
+
+namespace mensura::transport {
+
+namespace {
+
+// Mass, first moments and second moment of what a side misses, about `origin`.
+struct Moments {
+  std::vector<double> first;
+  double mass = 0, second = 0;
+};
+
+Moments moments_of(const parallel::Communicator& comm, const Cloud& cloud,
+                   std::span<const double> missing, std::span<const double> origin) {
+  const auto d = static_cast<std::size_t>(cloud.dimension);
+  std::vector<parallel::ExactSum> sums(d + 2);
+  for (std::size_t i = 0; i < cloud.own(); ++i) {
+    double square = 0;
+    for (std::size_t j = 0; j < d; ++j) {
+      const double z = cloud.coordinates[i * d + j] - origin[j];
+      sums[j].add(missing[i] * z);
+      square += z * z;
+    }
+    sums[d].add(missing[i]);
+    sums[d + 1].add(missing[i] * square);
+  }
+  parallel::reduce(comm, sums);
+  Moments moments;
+  for (std::size_t j = 0; j < d; ++j) moments.first.push_back(sums[j].value());
+  moments.mass = sums[d].value();
+  moments.second = sums[d + 1].value();
+  return moments;
+}
+
+// Largest cost between the boxes around the two clouds.
+double largest_cost(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
+                    const Cost& cost) {
+  const auto d = static_cast<std::size_t>(x.dimension);
+  std::vector<double> extent(4 * d, -std::numeric_limits<double>::infinity());
+  for (std::size_t side = 0; side < 2; ++side) {
+    const Cloud& cloud = side == 0 ? x : y;
+    for (std::size_t i = 0; i < cloud.coordinates.size(); ++i) {
+      double* at = &extent[2 * side * d + i % d];
+      at[0] = std::max(at[0], -cloud.coordinates[i]);
+      at[d] = std::max(at[d], cloud.coordinates[i]);
+    }
+  }
+  comm.max(std::span(extent));
+  std::vector<double> centre(2 * d), half(2 * d);
+  for (std::size_t k = 0; k < 2 * d; ++k) {
+    const std::size_t at = (k / d) * 2 * d + k % d;
+    centre[k] = (extent[at + d] - extent[at]) / 2;
+    half[k] = (extent[at + d] + extent[at]) / 2;
+  }
+  return cost.most(centre.data(), half.data(), &centre[d], &half[d]);
+}
+
+}  // namespace
+
+double product_cost(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
+                    std::span<const double> rows, std::span<const double> columns, const Cost& cost,
+                    double& mass) {
+  const std::vector<double> origin = common_origin(comm, x, y);
+  const Moments a = moments_of(comm, x, rows, origin), b = moments_of(comm, y, columns, origin);
+  mass = std::max(a.mass, b.mass);
+  if (!(std::min(a.mass, b.mass) > 0)) return 0;
+  if (cost.kind() != CostKind::squared_euclidean) return mass * largest_cost(comm, x, y, cost);
+  double mixed = 0;
+  for (std::size_t j = 0; j < a.first.size(); ++j) mixed += a.first[j] * b.first[j] / a.mass;
+  return cost.weight() * (a.second * (b.mass / a.mass) + b.second - 2 * mixed);
+}
+
+double linear_cost(const SparsePlan& plan) {
+  parallel::ExactSum sum;
+  for (std::size_t k = 0; k < plan.values().size(); ++k) {
+    sum.add(plan.values()[k] * plan.pairs().cost[k]);
+  }
+  parallel::reduce(plan.comm(), std::span(&sum, 1));
+  return sum.value();
+}
+
+Certificate certify(const SparsePlan& plan, const Potentials& at, const Cost& cost) {
+  const parallel::Communicator& comm = plan.comm();
+  const Cloud& x = plan.x();
+  const Cloud& y = plan.y();
+  const Pairs& pairs = plan.pairs();
+  std::vector<double> u(x.own()), v(y.own()), rows(x.own()), columns(y.own());
+  for (std::size_t i = 0; i < u.size(); ++i) u[i] = std::min(1.0, x.mass[i] / plan.row_sums()[i]);
+  plan.multiply_transposed(u, columns);
+  for (std::size_t j = 0; j < v.size(); ++j) {
+    v[j] = columns[j] > 0 ? std::min(1.0, y.mass[j] / columns[j]) : 0;
+    columns[j] = std::max(0.0, y.mass[j] - v[j] * columns[j]);
+  }
+  plan.multiply(v, rows);
+  for (std::size_t i = 0; i < u.size(); ++i) rows[i] = std::max(0.0, x.mass[i] - u[i] * rows[i]);
+  std::vector<double> ghost(plan.ghosts().size());
+  plan.ghosts().forward(v, ghost);
+  parallel::ExactSum sum;
+  for (std::size_t i = 0; i < x.own(); ++i) {
+    for (auto k = static_cast<std::size_t>(pairs.starts[i]);
+         k < static_cast<std::size_t>(pairs.starts[i + 1]); ++k) {
+      sum.add(u[i] * plan.values()[k] * ghost[pairs.columns[k]] * pairs.cost[k]);
+    }
+  }
+  parallel::reduce(comm, std::span(&sum, 1));
+  Certificate result;
+  result.primal = sum.value() + product_cost(comm, x, y, rows, columns, cost, result.remainder);
+  result.dual = dual_value(comm, x, y, at.g, cost);
+  return result;
+}
+
+double dual_value(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
+                  std::span<const double> start, const Cost& cost) {
+  const std::vector<double> f = hard_transform(comm, x, y, start, cost);
+  const std::vector<double> g = hard_transform(comm, y, x, f, cost);
+  parallel::ExactSum dual;
+  for (std::size_t i = 0; i < f.size(); ++i) dual.add(f[i] * x.mass[i]);
+  for (std::size_t j = 0; j < g.size(); ++j) dual.add(g[j] * y.mass[j]);
+  parallel::reduce(comm, std::span(&dual, 1));
+  return dual.value();
+}
+
+}  // namespace mensura::transport

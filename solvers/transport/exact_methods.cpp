@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/exact_methods.hpp"
+
+#include "transport/line.hpp"
+
+namespace mensura::transport {
+
+namespace {
+
+double power_of(const CostSpec& cost) {
+  if (cost.kind == CostKind::l1) return 1;
+  return cost.kind == CostKind::power ? cost.power : 2;
+}
+
+NodeAnswer node_of(const Marginal& marginal) {
+  NodeAnswer node;
+  node.name = marginal.name;
+  node.dimension = marginal.dimension;
+  node.input_total = marginal.input_total;
+  node.ids = marginal.ids;
+  node.coordinates = marginal.coordinates;
+  node.mass = marginal.mass;
+  node.transported = marginal.mass;
+  node.grid = marginal.grid;
+  return node;
+}
+
+}  // namespace
+
+Answer exact_answer(const parallel::Communicator& comm, const Problem& problem, const Marginal& a,
+                    const Marginal& b, const std::function<void()>& poll) {
+  const Weighted first{a.coordinates, a.mass}, second{b.coordinates, b.mass};
+  const double weight = problem.edges.empty() ? 1 : problem.edges[0].weight;
+  const double power = power_of(problem.cost);
+  Answer answer;
+  answer.converged = true;
+  answer.reason = "as the deck says";
+  answer.marginal_error_l1 = 0;
+  answer.nodes = {node_of(a), node_of(b)};
+  if (problem.method == Method::line) {
+    LineMap line = line_map(comm, first, second, power);
+    answer.method = "line";
+    answer.cost_linear = answer.primal_rounded = weight * line.cost;
+    answer.dual = weight * line.dual;
+    answer.gap_absolute = answer.primal_rounded - answer.dual;
+    answer.gap_relative = answer.gap_absolute / answer.primal_rounded;
+    answer.nodes[0].map = std::move(line.map_a);
+    answer.nodes[1].map = std::move(line.map_b);
+    for (double& f : line.potential_a) f *= weight;
+    for (double& g : line.potential_b) g *= weight;
+    answer.nodes[0].potential = std::move(line.potential_a);
+    answer.nodes[1].potential = std::move(line.potential_b);
+  } else if (problem.method == Method::circle) {
+    answer.method = "circle";
+    answer.cost_linear = weight * circle_cost(comm, first, second, problem.cost.period[0], power);
+  } else {
+    const Sliced sliced =
+        sliced_cost(comm, first, second, a.dimension, problem.directions, problem.seed, poll);
+    answer.method = "sliced";
+    answer.cost_linear = weight * sliced.value;
+    answer.standard_error = weight * sliced.standard_error;
+  }
+  return answer;
+}
+
+}  // namespace mensura::transport

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/ghosts.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace mensura::transport {
+
+using linear::check_petsc;
+
+namespace {
+
+void set(Vec vector, std::span<const double> values) {
+  PetscScalar* to = nullptr;
+  check_petsc(VecGetArrayWrite(vector, &to), "VecGetArrayWrite");
+  std::copy(values.begin(), values.end(), to);
+  check_petsc(VecRestoreArrayWrite(vector, &to), "VecRestoreArrayWrite");
+}
+
+void get(Vec vector, std::span<double> values) {
+  const PetscScalar* from = nullptr;
+  check_petsc(VecGetArrayRead(vector, &from), "VecGetArrayRead");
+  std::copy_n(from, values.size(), values.begin());
+  check_petsc(VecRestoreArrayRead(vector, &from), "VecRestoreArrayRead");
+}
+
+}  // namespace
+
+Ghosts::Ghosts(const parallel::Communicator& comm, std::size_t own,
+               std::span<const std::int64_t> numbers)
+    : own_(own), size_(numbers.size()) {
+  check_petsc(
+      VecCreateMPI(comm.handle(), static_cast<PetscInt>(own), PETSC_DETERMINE, global_.put()),
+      "VecCreateMPI");
+  check_petsc(VecCreateSeq(PETSC_COMM_SELF, static_cast<PetscInt>(size_), local_.put()),
+              "VecCreateSeq");
+  const std::vector<PetscInt> wanted(numbers.begin(), numbers.end());
+  IS from = nullptr;
+  check_petsc(ISCreateGeneral(comm.handle(), static_cast<PetscInt>(size_), wanted.data(),
+                              PETSC_COPY_VALUES, &from),
+              "ISCreateGeneral");
+  check_petsc(VecScatterCreate(global_.get(), from, local_.get(), nullptr, scatter_.put()),
+              "VecScatterCreate");
+  check_petsc(ISDestroy(&from), "ISDestroy");
+}
+
+void Ghosts::forward(std::span<const double> own, std::span<double> ghost) const {
+  set(global_.get(), own);
+  check_petsc(
+      VecScatterBegin(scatter_.get(), global_.get(), local_.get(), INSERT_VALUES, SCATTER_FORWARD),
+      "VecScatterBegin");
+  check_petsc(
+      VecScatterEnd(scatter_.get(), global_.get(), local_.get(), INSERT_VALUES, SCATTER_FORWARD),
+      "VecScatterEnd");
+  get(local_.get(), ghost);
+}
+
+void Ghosts::reverse(std::span<const double> ghost, std::span<double> own, InsertMode mode,
+                     double initial) const {
+  set(local_.get(), ghost);
+  check_petsc(VecSet(global_.get(), initial), "VecSet");
+  check_petsc(VecScatterBegin(scatter_.get(), local_.get(), global_.get(), mode, SCATTER_REVERSE),
+              "VecScatterBegin");
+  check_petsc(VecScatterEnd(scatter_.get(), local_.get(), global_.get(), mode, SCATTER_REVERSE),
+              "VecScatterEnd");
+  get(global_.get(), own);
+}
+
+void Ghosts::add(std::span<const double> ghost, std::span<double> own) const {
+  reverse(ghost, own, ADD_VALUES, 0);
+}
+
+void Ghosts::max(std::span<const double> ghost, std::span<double> own) const {
+  reverse(ghost, own, MAX_VALUES, -std::numeric_limits<double>::infinity());
+}
+
+}  // namespace mensura::transport

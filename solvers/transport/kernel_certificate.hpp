@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Include in .cpp files and in headers of concern inside this folder only (PETSc types).
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "transport/certificate.hpp"
+#include "transport/hierarchy.hpp"
+#include "transport/kernel.hpp"
+
+namespace mensura::transport {
+
+// Plans that are known through a kernel only: the same numbers as from a stored plan. Collective.
+
+/// sum over y (over x) of the plan of the potentials at own points of x (of y).
+std::vector<double> row_sums(const Kernel& kernel, const Cloud& x, const Potentials& at,
+                             double epsilon, const std::function<void()>& poll);
+std::vector<double> column_sums(const Kernel& kernel, const Cloud& y, const Potentials& at,
+                                double epsilon, const std::function<void()>& poll);
+
+/// As certify() for a stored plan: the rounding scales rows and columns, which potentials can
+/// express.
+Certificate certify(const parallel::Communicator& comm, const Kernel& kernel, const Level& level,
+                    const Potentials& at, double epsilon, const Cost& cost,
+                    const std::function<void()>& poll);
+
+}  // namespace mensura::transport

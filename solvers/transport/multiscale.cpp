@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/multiscale.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+
+namespace mensura::transport {
+
+namespace {
+
+// Regularisations in units of a level's squared spacing (transport_robust 1): the coarsest level
+// comes down to them by quarters.
+constexpr std::array<double, 2> level_units{2, 1};
+constexpr double fattest_unit = 2;
+// All stages but the last end here (L1 error of the larger marginal); by Sinkhorn's iteration, or
+// after so many sweeps.
+constexpr double loose_tolerance = 1e-4;
+constexpr std::int64_t loose_sweeps = 40;
+// Extrapolation in eps pays below a sixteenth of the squared spacing.
+constexpr double extrapolated_unit = 1.0 / 16;
+constexpr std::int64_t most_insertions = 6;
+constexpr double same = 1 + 1e-12;
+// Pairs that the sweeps between two safe points may visit.
+constexpr double pairs_between_stops = 2e10;
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+Multiscale::Multiscale(const parallel::Communicator& comm, std::vector<Level> levels,
+                       const Cost* cost, MakeKernel make_kernel, const MultiscaleOptions& options)
+    : comm_(comm),
+      levels_(std::move(levels)),
+      cost_(cost),
+      make_kernel_(std::move(make_kernel)),
+      options_(options),
+      level_(levels_.size()) {
+  plan_stages();
+}
+
+double Multiscale::rho() const {
+  return options_.relaxation == Relaxation::kullback_leibler
+             ? options_.strength
+             : std::numeric_limits<double>::infinity();
+}
+
+void Multiscale::add_stage(std::size_t level, double epsilon) {
+  const double allowed = std::max(epsilon, options_.epsilon);
+  if (!todo_.empty() && todo_.back().level == level && todo_.back().epsilon <= allowed) return;
+  todo_.push_back({level, allowed, loose_tolerance});
+}
+
+void Multiscale::plan_stages() {
+  const double weight = cost_ != nullptr ? cost_->weight() : 1;
+  for (std::size_t level = levels_.size(); level-- > 0;) {
+    const double unit = weight * levels_[level].spacing * levels_[level].spacing;
+    if (level + 1 == levels_.size()) {
+      const double least = std::max(fattest_unit * unit, options_.epsilon);
+      for (double epsilon = options_.first_epsilon; epsilon > least * same; epsilon /= 4) {
+        add_stage(level, epsilon);
+      }
+    }
+    for (const double m : level_units) {
+      // A level whose plan would be fat at the last regularisation has nothing to add.
+      if (level > 0 && std::max(m * unit, options_.epsilon) <= fattest_unit * unit * same) {
+        add_stage(level, m * unit);
+      }
+    }
+    if (level > 0) continue;
+    double first = options_.epsilon;
+    while (2 * first <= unit * same) first *= 2;
+    for (; first > options_.epsilon * same; first /= 2) add_stage(0, first);
+  }
+  add_stage(0, options_.epsilon);
+  todo_.back().tolerance = options_.tolerance;
+}
+
+// Both potentials at the points of a finer level: f by a soft c-transform of the coarse g, then one
+// exact sweep, so that no row and no column is starved.
+Potentials Multiscale::prolonged(std::size_t from, std::size_t to, double epsilon,
+                                 const std::function<void()>& poll) const {
+  const Level& coarse = levels_[from];
+  const Level& fine = levels_[to];
+  Potentials result;
+  const std::vector<double> f = soft_transform(comm_, fine.x, coarse.y, at_.g, epsilon_, *cost_);
+  poll();
+  result.g = soft_transform(comm_, fine.y, fine.x, f, epsilon, *cost_);
+  poll();
+  result.f = soft_transform(comm_, fine.x, fine.y, result.g, epsilon, *cost_);
+  poll();
+  return result;
+}
+
+Potentials Multiscale::predicted(double epsilon) const {
+  const double unit =
+      cost_ == nullptr ? 0 : cost_->weight() * levels_[level_].spacing * levels_[level_].spacing;
+  if (past_.size() < 2 || epsilon > extrapolated_unit * unit * same) return at_;
+  const double t = (epsilon - past_epsilons_[1]) / (past_epsilons_[1] - past_epsilons_[0]);
+  Potentials result = past_[1];
+  for (std::size_t i = 0; i < result.f.size(); ++i) {
+    result.f[i] += t * (past_[1].f[i] - past_[0].f[i]);
+  }
+  for (std::size_t j = 0; j < result.g.size(); ++j) {
+    result.g[j] += t * (past_[1].g[j] - past_[0].g[j]);
+  }
+  return result;
+}
+
+Potentials Multiscale::first_guess(const Stage& stage, const std::function<void()>& poll) {
+  const Level& here = levels_[stage.level];
+  if (level_ == stage.level) return predicted(stage.epsilon);
+  if (level_ < levels_.size()) return prolonged(level_, stage.level, stage.epsilon, poll);
+  Potentials start;
+  start.f.assign(here.x.own(), 0.0);
+  start.g.assign(here.y.own(), 0.0);
+  if (cost_ == nullptr || options_.only_sinkhorn) return start;  // its first sweep does the same
+  start.g = soft_transform(comm_, here.y, here.x, start.f, stage.epsilon, *cost_);
+  start.f = soft_transform(comm_, here.x, here.y, start.g, stage.epsilon, *cost_);
+  return start;
+}
+
+void Multiscale::enter(std::size_t level) {
+  if (level_ == level) return;
+  newton_.reset();
+  kernel_.reset();
+  plan_.reset();
+  if (cost_ != nullptr) {
+    plan_ = std::make_unique<SparsePlan>(comm_, levels_[level].x, levels_[level].y, *cost_);
+  }
+  past_.clear();
+  past_epsilons_.clear();
+  inserted_ = 0;
+  level_ = level;
+}
+
+// False when the plan does not fit.
+bool Multiscale::start_newton(const Stage& stage, Potentials start, const Newton::Memory* memory) {
+  if (plan_ == nullptr || (options_.only_sinkhorn && stage.level == 0)) return false;
+  NewtonOptions options;
+  options.epsilon = stage.epsilon;
+  options.tolerance = stage.tolerance;
+  options.rho = rho();
+  options.max_steps = options_.max_newton;
+  options.most_pairs = options_.most_pairs;
+  newton_ = std::make_unique<Newton>(*plan_, std::move(start), options);
+  if (memory != nullptr ? newton_->resume(*memory) : newton_->begin()) return true;
+  newton_.reset();
+  return false;
+}
+
+const Kernel& Multiscale::kernel() {
+  const Level& here = levels_[level_];
+  if (!kernel_) {
+    kernel_ = level_ == 0 && make_kernel_ ? make_kernel_(here.x, here.y)
+                                          : make_blocked_kernel(comm_, here.x, here.y, *cost_);
+  }
+  return *kernel_;
+}
+
+void Multiscale::start_stage(const std::function<void()>& poll) {
+  const Stage stage = todo_.front();
+  Potentials start = first_guess(stage, poll);
+  enter(stage.level);
+  by_sinkhorn_ = !start_newton(stage, start, nullptr);
+  if (by_sinkhorn_) {
+    at_ = std::move(start);
+    sinkhorn_ = SinkhornReport{};
+  }
+  begun_ = true;
+}
+
+// Some sweeps of Sinkhorn's iteration; true when the stage is over.
+bool Multiscale::sweep(const std::function<void()>& poll) {
+  const Stage& stage = todo_.front();
+  const bool last = todo_.size() == 1;
+  const Level& here = levels_[level_];
+  const double pairs = static_cast<double>(here.x.total) * static_cast<double>(here.y.total);
+  const auto block =
+      static_cast<std::int64_t>(std::clamp(pairs_between_stops / pairs, 10.0, 1000.0));
+  const std::int64_t limit = last ? options_.max_sinkhorn : loose_sweeps;
+  SinkhornOptions options;
+  options.epsilon = stage.epsilon;
+  options.tolerance = last ? stage.tolerance : 1e-2;
+  options.max_sweeps = std::min(block, limit - sinkhorn_.sweeps);
+  options.relaxation = options_.relaxation;
+  options.strength = options_.strength;
+  const std::int64_t before = sinkhorn_.sweeps;
+  if (options_.symmetric) {
+    sinkhorn_ = sinkhorn_symmetric(comm_, kernel(), here.x, options, at_.f, poll);
+    at_.g = at_.f;
+  } else {
+    sinkhorn_ = sinkhorn(comm_, kernel(), here.x, here.y, options, at_.f, at_.g, poll);
+  }
+  sinkhorn_.sweeps += before;
+  return sinkhorn_.converged || sinkhorn_.sweeps >= limit;
+}
+
+void Multiscale::report() {
+  const Stage& stage = todo_.front();
+  StageReport entry;
+  entry.level = static_cast<int>(stage.level);
+  entry.points = levels_[stage.level].x.total;
+  entry.regularisation = stage.epsilon;
+  entry.seconds = seconds_;
+  if (by_sinkhorn_) {
+    entry.method = "sinkhorn";
+    entry.sinkhorn = sinkhorn_.sweeps;
+    entry.error_l1 = sinkhorn_.error_l1;
+    entry.dual_objective = sinkhorn_.dual_objective;
+    entry.sweep_rate = sinkhorn_.rate;
+  } else {
+    const NewtonReport& from = newton_->report();
+    entry.method = "newton";
+    entry.newton = from.steps;
+    entry.cg = from.cg;
+    entry.sinkhorn = from.sweeps;
+    entry.searches = from.searches;
+    entry.plan_per_row = from.plan_per_row;
+    entry.laplacian_per_row = from.laplacian_per_row;
+    entry.error_l1 = from.error_l1;
+    entry.dual_objective = from.dual_objective;
+    entry.sweep_rate = from.sweep_rate;
+  }
+  history_.push_back(std::move(entry));
+}
+
+// Takes the result, or puts a milder regularisation before the one that failed.
+void Multiscale::finish_stage(bool accepted) {
+  const Stage stage = todo_.front();
+  report();
+  seconds_ = 0;
+  begun_ = false;
+  if (!by_sinkhorn_ && !accepted && inserted_ < most_insertions && !past_.empty()) {
+    ++inserted_;
+    at_ = past_.back();
+    epsilon_ = past_epsilons_.back();
+    todo_.push_front({stage.level, std::sqrt(epsilon_ * stage.epsilon), loose_tolerance});
+    return;
+  }
+  if (!by_sinkhorn_) at_ = newton_->potentials();
+  epsilon_ = stage.epsilon;
+  converged_ = accepted;
+  past_.push_back(at_);
+  past_epsilons_.push_back(stage.epsilon);
+  if (past_.size() > 2) {
+    past_.erase(past_.begin());
+    past_epsilons_.erase(past_epsilons_.begin());
+  }
+  todo_.pop_front();
+}
+
+void Multiscale::advance(const std::function<void()>& poll) {
+  const auto start = std::chrono::steady_clock::now();
+  if (!begun_) {
+    start_stage(poll);
+    seconds_ += seconds_since(start);
+    return;
+  }
+  const bool finished = by_sinkhorn_ ? sweep(poll) : newton_->step();
+  seconds_ += seconds_since(start);
+  if (finished) finish_stage(by_sinkhorn_ ? sinkhorn_.converged : newton_->converged());
+}
+
+SparsePlan* Multiscale::plan() {
+  if (plan_ == nullptr) return nullptr;
+  if (by_sinkhorn_ && !plan_->search(at_, options_.epsilon, options_.most_pairs)) return nullptr;
+  plan_->evaluate(at_, options_.epsilon);
+  return plan_.get();
+}
+
+std::string Multiscale::line() const {
+  if (todo_.empty()) return "solved";
+  const Stage& stage = todo_.front();
+  const std::string where =
+      fmt::format("{} points, regularisation {:.3g}", levels_[stage.level].x.total, stage.epsilon);
+  if (!begun_) return where;
+  if (by_sinkhorn_) {
+    return fmt::format("{}: sweep {}, error {:.2g}", where, sinkhorn_.sweeps, sinkhorn_.error_l1);
+  }
+  return fmt::format("{}: Newton step {}, error {:.2g}", where, newton_->report().steps,
+                     newton_->report().error_l1);
+}
+
+Multiscale::State Multiscale::state() const {
+  State state;
+  state.todo.assign(todo_.begin(), todo_.end());
+  state.level = level_;
+  state.begun = begun_;
+  state.converged = converged_;
+  state.by_sinkhorn = by_sinkhorn_;
+  state.inserted = inserted_;
+  state.epsilon = epsilon_;
+  state.seconds = seconds_;
+  state.past_epsilons = past_epsilons_;
+  state.past = past_;
+  state.history = history_;
+  state.sinkhorn = sinkhorn_;
+  state.at = at_;
+  if (begun_ && !by_sinkhorn_) {
+    state.at = newton_->potentials();
+    state.newton = newton_->memory();
+  }
+  return state;
+}
+
+void Multiscale::resume(State state) {
+  todo_.assign(state.todo.begin(), state.todo.end());
+  enter(state.level);
+  begun_ = state.begun;
+  converged_ = state.converged;
+  by_sinkhorn_ = state.by_sinkhorn;
+  inserted_ = state.inserted;
+  epsilon_ = state.epsilon;
+  seconds_ = state.seconds;
+  past_epsilons_ = state.past_epsilons;
+  past_ = std::move(state.past);
+  history_ = std::move(state.history);
+  sinkhorn_ = state.sinkhorn;
+  at_ = state.at;
+  if (begun_ && !by_sinkhorn_) {
+    if (!start_newton(todo_.front(), std::move(state.at), &state.newton)) {
+      throw parallel::Error(parallel::ExitCode::too_large,
+                            "the plan of the checkpoint does not fit on this number of ranks; "
+                            "restart on as many as wrote it");
+    }
+  }
+}
+
+}  // namespace mensura::transport

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/newton.hpp"
+
+#include <petscksp.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "parallel/exact_sum.hpp"
+
+namespace mensura::transport {
+
+using linear::check_petsc;
+
+namespace {
+
+// Constants of reference/transport_robust 1.
+constexpr double most_move = 20;      // CAP: largest change of f + g in a step, in units of eps
+constexpr double first_kappa = 0.01;  // the shift is kappa * min(error, 1) * diagonal
+constexpr double least_kappa = 1e-3;
+constexpr double least_shift = 1e-12;
+constexpr int most_solves = 4;          // per step, with larger and larger shifts
+constexpr double decrease = 1e-4;       // sufficient increase of the dual objective
+constexpr double resolved = 1e-13;      // relative change that the objective can show
+constexpr double least_damping = 1e-3;  // relative to the first trial
+constexpr int rescue_sweeps = 20;
+// A Newton step costs about as much as 100 to 200 sweeps; so many are always worth trying first.
+constexpr double few_sweeps = 60;
+
+struct Shell {
+  const Laplacian* laplacian;
+  double shift;
+};
+
+PetscErrorCode multiply(Mat matrix, Vec x, Vec y) {
+  Shell* shell = nullptr;
+  PetscCall(MatShellGetContext(matrix, &shell));
+  const PetscScalar* from = nullptr;
+  PetscScalar* to = nullptr;
+  PetscCall(VecGetArrayRead(x, &from));
+  PetscCall(VecGetArrayWrite(y, &to));
+  const auto own = static_cast<std::size_t>(shell->laplacian->own());
+  shell->laplacian->apply(shell->shift, {from, own}, {to, own});
+  PetscCall(VecRestoreArrayWrite(y, &to));
+  PetscCall(VecRestoreArrayRead(x, &from));
+  return 0;
+}
+
+void choose_multigrid(PC pc) {
+  PetscBool hypre = PETSC_FALSE;
+  check_petsc(PetscHasExternalPackage("hypre", &hypre), "PetscHasExternalPackage");
+  if (hypre == PETSC_TRUE) {
+    check_petsc(PCSetType(pc, PCHYPRE), "PCSetType");
+    check_petsc(PCHYPRESetType(pc, "boomeramg"), "PCHYPRESetType");
+    return;
+  }
+  check_petsc(PCSetType(pc, PCGAMG), "PCSetType");
+  const PetscReal threshold = 0.05;
+  check_petsc(PCGAMGSetThreshold(pc, const_cast<PetscReal*>(&threshold), 1), "PCGAMGSetThreshold");
+}
+
+double total_of(const parallel::Communicator& comm, std::span<const double> terms) {
+  parallel::ExactSum sum;
+  for (const double term : terms) sum.add(term);
+  parallel::reduce(comm, std::span(&sum, 1));
+  return sum.value();
+}
+
+// Sum of |terms|.
+double size_of(const parallel::Communicator& comm, std::span<const double> terms) {
+  parallel::ExactSum sum;
+  for (const double term : terms) sum.add(std::abs(term));
+  parallel::reduce(comm, std::span(&sum, 1));
+  return sum.value();
+}
+
+double dot(const parallel::Communicator& comm, std::span<const double> a,
+           std::span<const double> b) {
+  parallel::ExactSum sum;
+  for (std::size_t i = 0; i < a.size(); ++i) sum.add(a[i] * b[i]);
+  parallel::reduce(comm, std::span(&sum, 1));
+  return sum.value();
+}
+
+// What a marginal's sum should be: its mass, less where a penalty lets the potential pay.
+double target(double mass, double potential, double rho) {
+  return std::isinf(rho) ? mass : mass * std::exp(-potential / rho);
+}
+
+}  // namespace
+
+double dual_objective(const parallel::Communicator& comm, const SparsePlan& plan,
+                      const Potentials& at, double epsilon, double rho) {
+  const double mass = total_of(comm, plan.row_sums());
+  const auto side = [&](const Cloud& cloud, std::span<const double> potential) {
+    std::vector<double> terms(cloud.own());
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+      terms[i] = std::isinf(rho) ? cloud.mass[i] * potential[i]
+                                 : -rho * cloud.mass[i] * std::expm1(-potential[i] / rho);
+    }
+    return total_of(comm, terms);
+  };
+  return side(plan.x(), at.f) + side(plan.y(), at.g) - epsilon * mass;
+}
+
+Newton::Newton(SparsePlan& plan, Potentials start, const NewtonOptions& options)
+    : plan_(plan), at_(std::move(start)), options_(options), kappa_(first_kappa) {}
+
+bool Newton::begin() {
+  if (!search()) return false;
+  sinkhorn(options_.warm_sweeps);
+  if (plan_.drift(at_, options_.epsilon) > SparsePlan::margin) {
+    if (!search()) return false;
+    sinkhorn(1);
+  }
+  state_ = evaluate(at_);
+  sweep_to_the_end();
+  note();
+  return true;
+}
+
+// Measures the rate of the sweeps and goes on with them where few are left.
+void Newton::sweep_to_the_end() {
+  const double before = plan_.error_half_way(), after = state_.largest;
+  if (!(before > 0) || !(after > 0) || !(after < before)) return;
+  report_.sweep_rate = std::pow(after / before, 1.0 / (options_.warm_sweeps / 2));
+  const double left = std::log(options_.tolerance / after) / std::log(report_.sweep_rate);
+  if (!(left > 0) || left > few_sweeps) return;
+  sinkhorn(static_cast<int>(std::ceil(left)) + 1);
+  state_ = evaluate(at_);
+}
+
+bool Newton::resume(const Memory& memory) {
+  if (!plan_.search(memory.searched, options_.epsilon, options_.most_pairs)) return false;
+  report_ = memory.report;
+  kappa_ = memory.kappa;
+  state_ = evaluate(at_);
+  return true;
+}
+
+bool Newton::search() {
+  ++report_.searches;
+  if (!plan_.search(at_, options_.epsilon, options_.most_pairs)) return false;
+  report_.plan_per_row = std::max(report_.plan_per_row, static_cast<double>(plan_.total()) /
+                                                            static_cast<double>(plan_.x().total));
+  return true;
+}
+
+void Newton::sinkhorn(int sweeps) {
+  report_.sweeps += sweeps;
+  plan_.sinkhorn(at_, options_.epsilon, options_.rho, sweeps);
+}
+
+Newton::State Newton::evaluate(const Potentials& at) {
+  plan_.evaluate(at, options_.epsilon);
+  State state;
+  const auto residual = [&](const Cloud& cloud, std::span<const double> potential,
+                            std::span<const double> sums) {
+    std::vector<double> result(cloud.own());
+    for (std::size_t i = 0; i < result.size(); ++i) {
+      result[i] = target(cloud.mass[i], potential[i], options_.rho) - sums[i];
+    }
+    return result;
+  };
+  state.row_residual = residual(plan_.x(), at.f, plan_.row_sums());
+  state.column_residual = residual(plan_.y(), at.g, plan_.column_sums());
+  const double rows = size_of(plan_.comm(), state.row_residual);
+  const double columns = size_of(plan_.comm(), state.column_residual);
+  state.error = rows + columns;
+  state.largest = std::max(rows, columns);
+  state.objective = dual_objective(plan_.comm(), plan_, at, options_.epsilon, options_.rho);
+  return state;
+}
+
+void Newton::note() {
+  report_.error_l1 = state_.largest;
+  report_.dual_objective = state_.objective;
+}
+
+bool Newton::solve(const Laplacian& laplacian, double shift, const std::vector<double>& rhs,
+                   std::vector<double>& solution) {
+  const parallel::Communicator& comm = plan_.comm();
+  const auto own = static_cast<PetscInt>(laplacian.own());
+  Shell shell{&laplacian, shift};
+  linear::Matrix product, matrix = laplacian.assemble(shift);
+  check_petsc(MatCreateShell(comm.handle(), own, own, PETSC_DETERMINE, PETSC_DETERMINE, &shell,
+                             product.put()),
+              "MatCreateShell");
+  check_petsc(
+      MatShellSetOperation(product.get(), MATOP_MULT, reinterpret_cast<void (*)()>(&multiply)),
+      "MatShellSetOperation");
+  check_petsc(MatSetOption(product.get(), MAT_SPD, PETSC_TRUE), "MatSetOption");
+  linear::Krylov krylov;
+  check_petsc(KSPCreate(comm.handle(), krylov.put()), "KSPCreate");
+  check_petsc(KSPSetOptionsPrefix(krylov.get(), "transport_newton_"), "KSPSetOptionsPrefix");
+  check_petsc(KSPSetType(krylov.get(), KSPCG), "KSPSetType");
+  check_petsc(KSPSetOperators(krylov.get(), product.get(), matrix.get()), "KSPSetOperators");
+  PC pc = nullptr;
+  check_petsc(KSPGetPC(krylov.get(), &pc), "KSPGetPC");
+  choose_multigrid(pc);
+  const double accuracy = std::max(1e-6, std::min(0.1, state_.error));
+  check_petsc(KSPSetTolerances(krylov.get(), accuracy, 0, PETSC_DEFAULT, 200), "KSPSetTolerances");
+  check_petsc(KSPSetFromOptions(krylov.get()), "KSPSetFromOptions");
+  linear::Vector b, x;
+  check_petsc(MatCreateVecs(product.get(), x.put(), b.put()), "MatCreateVecs");
+  PetscScalar* array = nullptr;
+  check_petsc(VecGetArrayWrite(b.get(), &array), "VecGetArrayWrite");
+  std::copy(rhs.begin(), rhs.end(), array);
+  check_petsc(VecRestoreArrayWrite(b.get(), &array), "VecRestoreArrayWrite");
+  check_petsc(KSPSolve(krylov.get(), b.get(), x.get()), "KSPSolve");
+  KSPConvergedReason reason = KSP_CONVERGED_ITERATING;
+  PetscInt iterations = 0;
+  check_petsc(KSPGetConvergedReason(krylov.get(), &reason), "KSPGetConvergedReason");
+  check_petsc(KSPGetIterationNumber(krylov.get(), &iterations), "KSPGetIterationNumber");
+  report_.cg.push_back(iterations);
+  report_.laplacian_per_row =
+      std::max(report_.laplacian_per_row, static_cast<double>(laplacian.assembled_entries()) /
+                                              static_cast<double>(laplacian.total()));
+  report_.heavy_columns = std::max(report_.heavy_columns, laplacian.heavy());
+  const PetscScalar* result = nullptr;
+  check_petsc(VecGetArrayRead(x.get(), &result), "VecGetArrayRead");
+  solution.assign(result, result + own);
+  check_petsc(VecRestoreArrayRead(x.get(), &result), "VecRestoreArrayRead");
+  const bool finite =
+      std::all_of(solution.begin(), solution.end(), [](double v) { return std::isfinite(v); });
+  return comm.min(static_cast<std::int64_t>(finite && reason > 0)) > 0;
+}
+
+// The Newton direction, with the shift raised until it is one that can be followed.
+Newton::Direction Newton::direction() {
+  const auto extra = [&](const Cloud& cloud, std::span<const double> potential) {
+    std::vector<double> result(std::isinf(options_.rho) ? 0 : cloud.own());
+    for (std::size_t i = 0; i < result.size(); ++i) {
+      result[i] =
+          options_.epsilon / options_.rho * target(cloud.mass[i], potential[i], options_.rho);
+    }
+    return result;
+  };
+  const Laplacian laplacian(plan_, extra(plan_.x(), at_.f), extra(plan_.y(), at_.g));
+  std::vector<double> rhs(static_cast<std::size_t>(laplacian.own())), solution;
+  laplacian.right_hand_side(state_.row_residual, state_.column_residual, rhs);
+  Direction result;
+  result.f.resize(plan_.x().own());
+  result.g.resize(plan_.y().own());
+  for (int attempt = 0; attempt < most_solves; ++attempt) {
+    const double shift = std::max(least_shift, kappa_ * std::min(state_.error, 1.0));
+    result.good = solve(laplacian, shift, rhs, solution);
+    if (result.good) {
+      laplacian.back(solution, state_.column_residual, result.f, result.g);
+      result.slope = options_.epsilon * (dot(plan_.comm(), state_.row_residual, result.f) +
+                                         dot(plan_.comm(), state_.column_residual, result.g));
+      result.largest = plan_.largest_change(result.f, result.g);
+      result.good = result.slope > 0 && std::isfinite(result.largest);
+    } else {
+      ++report_.linear_failures;
+    }
+    if (result.good && result.largest <= most_move) break;
+    kappa_ = std::max(10 * kappa_, 1e-9 / state_.error);
+  }
+  return result;
+}
+
+bool Newton::line_search(const Direction& direction, double& damping) {
+  const double first = std::min(1.0, most_move / direction.largest);
+  for (damping = first; damping > least_damping * first; damping /= 2) {
+    Potentials trial = at_;
+    const double scale = damping * options_.epsilon;
+    for (std::size_t i = 0; i < trial.f.size(); ++i) trial.f[i] += scale * direction.f[i];
+    for (std::size_t j = 0; j < trial.g.size(); ++j) trial.g[j] += scale * direction.g[j];
+    State state = evaluate(trial);
+    if (!std::isfinite(state.objective)) continue;
+    const double gain = damping * direction.slope;
+    const bool rises = state.objective >= state_.objective + decrease * gain &&
+                       gain > resolved * std::abs(state_.objective);
+    if (!rises && !(state.error < 0.9 * state_.error)) continue;
+    at_ = std::move(trial);
+    state_ = std::move(state);
+    return true;
+  }
+  return false;
+}
+
+bool Newton::step() {
+  if (state_.largest < options_.tolerance) {
+    if (plan_.drift(at_, options_.epsilon) > SparsePlan::margin) {
+      if (!search()) return true;
+      state_ = evaluate(at_);
+      note();
+    }
+    if (state_.largest < options_.tolerance) {
+      converged_ = true;
+      return true;
+    }
+  }
+  if (report_.steps >= options_.max_steps || !std::isfinite(state_.error)) return true;
+  ++report_.steps;
+  const Direction way = direction();
+  double damping = 0;
+  const bool good = way.good && line_search(way, damping);
+  if (!good || damping < 0.2) {
+    kappa_ *= 10;
+  } else if (damping == 1) {
+    kappa_ = std::max(kappa_ / 10, least_kappa);
+  }
+  if (!good) sinkhorn(rescue_sweeps);
+  if (!good || state_.largest >= options_.tolerance) sinkhorn(1);
+  if (plan_.drift(at_, options_.epsilon) > SparsePlan::margin && !search()) return true;
+  state_ = evaluate(at_);
+  note();
+  return false;
+}
+
+}  // namespace mensura::transport

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/pair_solver.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "output/memory.hpp"
+#include "parallel/exact_sum.hpp"
+#include "transport/kernel_certificate.hpp"
+
+namespace mensura::transport {
+
+namespace {
+
+// Points of the coarsest level; a full plan between so many is nothing.
+constexpr std::int64_t coarsest_points = 256;
+// Plans that are fatter than this on average are left to Sinkhorn's iteration, unless they are
+// small.
+constexpr std::int64_t most_pairs_per_point = 400;
+constexpr std::int64_t small_plan = std::int64_t{1} << 20U;
+// Above so many squared spacings the plan is fat and Sinkhorn's iteration needs few sweeps.
+constexpr double fat_unit = 2;
+
+// Lower corner of the cells: of the pixels of a grid, of the points otherwise.
+std::vector<double> anchor_of(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
+                              double spacing, bool grids) {
+  const auto d = static_cast<std::size_t>(x.dimension);
+  std::vector<double> lower(d, std::numeric_limits<double>::infinity());
+  for (const Cloud* cloud : {&x, &y}) {
+    for (std::size_t i = 0; i < cloud->coordinates.size(); ++i) {
+      lower[i % d] = std::min(lower[i % d], cloud->coordinates[i]);
+    }
+  }
+  comm.min(std::span(lower));
+  for (double& value : lower) value -= grids ? spacing / 2 : 0;
+  return lower;
+}
+
+// -0.5 of the weighted mean of f is the constant that makes potentials comparable.
+double weighted_mean(const parallel::Communicator& comm, const Cloud& cloud,
+                     std::span<const double> values) {
+  std::array<parallel::ExactSum, 2> sums;
+  for (std::size_t i = 0; i < cloud.own(); ++i) {
+    sums[0].add(cloud.mass[i] * values[i]);
+    sums[1].add(cloud.mass[i]);
+  }
+  parallel::reduce(comm, sums);
+  return sums[0].value() / sums[1].value();
+}
+
+}  // namespace
+
+namespace {
+
+Cloud cloud_of(const parallel::Communicator& comm, const Marginal& marginal) {
+  return make_cloud(comm, marginal.dimension, marginal.coordinates, marginal.mass, marginal.ids);
+}
+
+// The finer of the two spacings; where both are points on one spot, the distance between these.
+double common_spacing(const parallel::Communicator& comm, const Marginal& a, const Cloud& x,
+                      const Marginal& b, const Cloud& y, const std::function<void()>& poll) {
+  const double first = spacing_of(comm, a, x, poll);
+  const double second = &a == &b ? first : spacing_of(comm, b, y, poll);
+  if (first > 0 && second > 0) return std::min(first, second);
+  if (first > 0 || second > 0) return std::max(first, second);
+  return diameter_of(comm, x, y);
+}
+
+}  // namespace
+
+double regularisation_of(const parallel::Communicator& comm, const Problem& problem,
+                         const Marginal& a, const Marginal& b, const std::function<void()>& poll) {
+  double unit = 1;
+  if (problem.unit != Unit::absolute) {
+    const Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
+    unit = problem.unit == Unit::diameter_squared ? diameter_of(comm, x, y)
+                                                  : common_spacing(comm, a, x, b, y, poll);
+  }
+  const double epsilon = problem.final_regularisation * unit * unit;
+  if (epsilon > 0 && std::isfinite(epsilon)) return epsilon;
+  throw parallel::Error(
+      parallel::ExitCode::input_data,
+      fmt::format("marginals '{}' and '{}': all points coincide, or nearly, so that "
+                  "regularisation.unit has no size; use unit: absolute",
+                  a.name, b.name));
+}
+
+PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& problem,
+                       const Marginal& a, const Marginal& b, double epsilon,
+                       const std::function<void()>& poll)
+    : comm_(comm),
+      problem_(problem),
+      epsilon_(epsilon),
+      mass_product_(a.total_mass * b.total_mass) {
+  const bool matrix = problem.cost.kind == CostKind::matrix;
+  Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
+  const Marginal* sides[2] = {&a, &b};
+  for (std::size_t s = 0; s < 2; ++s) {
+    names_[s] = sides[s]->name;
+    grids_[s] = sides[s]->grid;
+    input_totals_[s] = sides[s]->input_total;
+  }
+  const double weight = problem.edges.empty() ? 1 : problem.edges[0].weight;
+  double spacing = 0, diameter = 1;
+  if (!matrix) {
+    cost_ = std::make_unique<Cost>(problem.cost, weight, a.dimension);
+    spacing = common_spacing(comm, a, x, b, y, poll);
+    diameter = diameter_of(comm, x, y);
+  }
+  choose(problem, !matrix && epsilon_ > fat_unit * weight * spacing * spacing);
+  MultiscaleOptions options;
+  options.epsilon = epsilon_;
+  options.tolerance = problem.tolerance;
+  options.relaxation = problem.relaxation;
+  options.strength = problem.strength;
+  options.only_sinkhorn = method_ == "sinkhorn";
+  options.symmetric = &a == &b;
+  options.max_newton = problem.max_newton;
+  options.max_sinkhorn = problem.max_sinkhorn;
+  const std::int64_t points = std::max(x.total, y.total) / comm.size() + 1;
+  options.most_pairs = std::max(small_plan, most_pairs_per_point * points);
+  // Where coarse levels help: geometry, and marginals that Newton's method can meet.
+  const bool levels = !matrix && !problem.reflected &&
+                      (problem.relaxation == Relaxation::none ||
+                       problem.relaxation == Relaxation::kullback_leibler);
+  options.first_epsilon = matrix ? 64 * epsilon_ : weight * diameter * diameter / 8;
+  const std::vector<double> anchor = anchor_of(comm, x, y, spacing, a.grid && b.grid);
+  std::vector<Level> hierarchy;
+  if (levels) {
+    hierarchy = make_hierarchy(comm, std::move(x), std::move(y), spacing, anchor, coarsest_points);
+  } else {
+    hierarchy.push_back({std::move(x), std::move(y), spacing});
+  }
+  multiscale_ = std::make_unique<Multiscale>(comm, std::move(hierarchy), cost_.get(),
+                                             kernel_for(problem, a, b), options);
+}
+
+void PairSolver::choose(const Problem& problem, bool fat) {
+  const auto take = [&](const char* method, const std::string& reason) {
+    method_ = method;
+    reason_ = reason;
+  };
+  const bool forced = problem.cost.kind == CostKind::matrix || problem.reflected ||
+                      problem.relaxation == Relaxation::total_variation ||
+                      problem.relaxation == Relaxation::partial;
+  if (problem.method == Method::newton || problem.method == Method::sinkhorn) {
+    take(problem.method == Method::newton ? "newton" : "sinkhorn", "as the deck says");
+  } else if (forced) {
+    take("sinkhorn", problem.cost.kind == CostKind::matrix ? "the cost is a matrix"
+                     : problem.reflected                   ? "the kernel is the reflected one"
+                                         : "Newton's method knows exact marginals and the "
+                                           "Kullback-Leibler penalty only");
+  } else if (fat) {
+    take("sinkhorn", fmt::format("the regularisation is above {:g} squared spacings: the plan is "
+                                 "fat and sweeps converge quickly",
+                                 fat_unit));
+  } else {
+    take("newton", "the plan is sparse at this regularisation, and sweeps would be many");
+  }
+}
+
+MakeKernel PairSolver::kernel_for(const Problem& problem, const Marginal& a,
+                                  const Marginal& b) const {
+  const auto x_grid = a.grid, y_grid = b.grid;
+  const double weight = problem.edges.empty() ? 1 : problem.edges[0].weight;
+  return [this, &problem, x_grid, y_grid, weight](const Cloud& x, const Cloud& y) {
+    if (problem.cost.kind == CostKind::matrix) {
+      return make_matrix_kernel(comm_, x, input_totals_[0], y, input_totals_[1], problem.cost,
+                                weight);
+    }
+    if (problem.reflected) return make_reflected_kernel(comm_, x, *x_grid, y, *y_grid, weight);
+    if (x_grid && y_grid && cost_->separable()) {
+      return make_separable_kernel(comm_, x, *x_grid, y, *y_grid, *cost_);
+    }
+    return make_blocked_kernel(comm_, x, y, *cost_);
+  };
+}
+
+double PairSolver::value() const {
+  return multiscale_->history().back().dual_objective + epsilon_ * mass_product_;
+}
+
+NodeAnswer PairSolver::node(const Cloud& cloud, const std::string& name,
+                            const std::optional<output::RegularGrid>& grid,
+                            std::int64_t input_total) const {
+  NodeAnswer result;
+  result.name = name;
+  result.dimension = cloud.dimension;
+  result.input_total = input_total;
+  result.ids = cloud.ids;
+  result.coordinates = cloud.coordinates;
+  result.mass = cloud.mass;
+  result.grid = grid;
+  return result;
+}
+
+// Barycentric projections: x -> sum P y / sum P and back.
+void PairSolver::maps(SparsePlan& plan, NodeAnswer& x, NodeAnswer& y) const {
+  const auto d = static_cast<std::size_t>(x.dimension);
+  x.map.resize(x.mass.size() * d);
+  y.map.resize(y.mass.size() * d);
+  std::vector<double> at_x(x.mass.size()), at_y(y.mass.size());
+  for (std::size_t j = 0; j < d; ++j) {
+    for (std::size_t i = 0; i < at_y.size(); ++i) at_y[i] = y.coordinates[i * d + j];
+    plan.multiply(at_y, at_x);
+    for (std::size_t i = 0; i < at_x.size(); ++i) x.map[i * d + j] = at_x[i] / x.transported[i];
+    for (std::size_t i = 0; i < at_x.size(); ++i) at_x[i] = x.coordinates[i * d + j];
+    plan.multiply_transposed(at_x, at_y);
+    for (std::size_t i = 0; i < at_y.size(); ++i) y.map[i * d + j] = at_y[i] / y.transported[i];
+  }
+}
+
+void PairSolver::describe(Answer& answer, const std::function<void()>& poll) {
+  const Level& finest = multiscale_->finest();
+  const Potentials& at = multiscale_->potentials();
+  const bool balanced = problem_.relaxation == Relaxation::none;
+  answer.converged = converged();
+  answer.method = method_;
+  answer.reason = reason_;
+  const double rate = multiscale_->history().back().sweep_rate;
+  if (rate > 0 && rate < 1) {
+    answer.reason += fmt::format(
+        "; at the last regularisation a plain sweep shrank the error by "
+        "{:.3g} %, {:.3g} sweeps per digit",
+        100 * (1 - rate), -1 / std::log10(rate));
+  }
+  answer.regularisation = epsilon_;
+  answer.history = multiscale_->history();
+  answer.marginal_error_l1 = answer.history.back().error_l1;
+  answer.cost_regularised = value();
+  for (const StageReport& stage : answer.history) {
+    answer.newton_iterations.push_back(stage.newton);
+    answer.sinkhorn_iterations.push_back(stage.sinkhorn);
+    answer.cg_iterations.insert(answer.cg_iterations.end(), stage.cg.begin(), stage.cg.end());
+  }
+  NodeAnswer x = node(finest.x, names_[0], grids_[0], input_totals_[0]);
+  NodeAnswer y = node(finest.y, names_[1], grids_[1], input_totals_[1]);
+  // One constant is free where the masses are prescribed: f gets weighted mean zero.
+  const double shift = balanced ? weighted_mean(comm_, finest.x, at.f) : 0;
+  x.potential = at.f;
+  y.potential = at.g;
+  for (double& f : x.potential) f -= shift;
+  for (double& g : y.potential) g += shift;
+  SparsePlan* plan = problem_.reflected ? nullptr : multiscale_->plan();
+  if (plan != nullptr) {
+    answer.cost_linear = linear_cost(*plan);
+    x.transported.assign(plan->row_sums().begin(), plan->row_sums().end());
+    y.transported.assign(plan->column_sums().begin(), plan->column_sums().end());
+    maps(*plan, x, y);
+  } else {
+    const Kernel& kernel = multiscale_->kernel();
+    answer.cost_linear = kernel.linear_cost(epsilon_, at.f, at.g, poll);
+    x.transported = row_sums(kernel, finest.x, at, epsilon_, poll);
+    y.transported = column_sums(kernel, finest.y, at, epsilon_, poll);
+  }
+  if (balanced && cost_ != nullptr && !problem_.reflected) {
+    const Certificate bounds =
+        plan != nullptr ? certify(*plan, at, *cost_)
+                        : certify(comm_, multiscale_->kernel(), finest, at, epsilon_, *cost_, poll);
+    answer.primal_rounded = bounds.primal;
+    answer.dual = bounds.dual;
+    answer.gap_absolute = bounds.absolute();
+    answer.gap_relative = bounds.relative();
+  }
+  answer.nodes.push_back(std::move(x));
+  answer.nodes.push_back(std::move(y));
+}
+
+std::optional<PlanAnswer> PairSolver::plan(const std::string& edge) {
+  SparsePlan* plan = problem_.reflected ? nullptr : multiscale_->plan();
+  if (plan == nullptr) return std::nullopt;
+  const Level& finest = multiscale_->finest();
+  PlanAnswer result;
+  result.edge = edge;
+  result.row_ids = finest.x.ids;
+  result.row_starts = plan->pairs().starts;
+  result.values.assign(plan->values().begin(), plan->values().end());
+  // Input positions are below 2^53, so that doubles carry them.
+  std::vector<double> ids(finest.y.ids.begin(), finest.y.ids.end()), ghost(plan->ghosts().size());
+  plan->ghosts().forward(ids, ghost);
+  result.columns.reserve(result.values.size());
+  for (const std::uint32_t column : plan->pairs().columns) {
+    result.columns.push_back(static_cast<std::int64_t>(ghost[column]));
+  }
+  return result;
+}
+
+}  // namespace mensura::transport

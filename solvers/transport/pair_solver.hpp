@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Include in .cpp files and in headers of concern inside this folder only (PETSc types).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "output/checkpoint.hpp"
+#include "transport/answer.hpp"
+#include "transport/certificate.hpp"
+#include "transport/marginal.hpp"
+#include "transport/multiscale.hpp"
+#include "transport/problem.hpp"
+
+namespace mensura::transport {
+
+/// Collective. The last regularisation of the pair's problem in units of the cost. Throws
+/// Error{input_data} on all ranks where all points coincide and the unit has no size.
+double regularisation_of(const parallel::Communicator& comm, const Problem& problem,
+                         const Marginal& a, const Marginal& b, const std::function<void()>& poll);
+
+/// One regularised problem between two loaded marginals (or of one with itself). Members are
+/// collective.
+class PairSolver {
+ public:
+  /// Distributes the points, chooses the method and builds the hierarchy. The marginals may be
+  /// freed afterwards; problem and communicator outlive the object. `epsilon` > 0: absolute.
+  PairSolver(const parallel::Communicator& comm, const Problem& problem, const Marginal& a,
+             const Marginal& b, double epsilon, const std::function<void()>& poll);
+
+  bool finished() const { return multiscale_->finished(); }
+  void advance(const std::function<void()>& poll) { multiscale_->advance(poll); }
+  bool converged() const { return multiscale_->converged(); }
+  bool begun() const { return multiscale_->begun(); }
+  double epsilon() const noexcept { return epsilon_; }
+  const std::string& method() const noexcept { return method_; }
+  const std::string& reason() const noexcept { return reason_; }
+  Multiscale& multiscale() { return *multiscale_; }
+  const Multiscale& multiscale() const { return *multiscale_; }
+
+  /// The regularised value: the dual objective plus eps times the product of the masses.
+  double value() const;
+  /// Everything about the solution but the plan's entries.
+  void describe(Answer& answer, const std::function<void()>& poll);
+  /// The plan in rows of the first marginal, input positions as columns; none where it does not
+  /// fit.
+  std::optional<PlanAnswer> plan(const std::string& edge);
+
+  void save(output::CheckpointWriter& checkpoint, const std::string& prefix) const;
+  /// Reads what save() wrote; call restore() on the object once it stands.
+  class Restored;
+  static std::unique_ptr<Restored> load(const parallel::Communicator& comm,
+                                        const output::CheckpointReader& checkpoint,
+                                        const std::string& prefix);
+  void restore(Restored restored);
+
+ private:
+  void choose(const Problem& problem, bool fat);
+  MakeKernel kernel_for(const Problem& problem, const Marginal& a, const Marginal& b) const;
+  NodeAnswer node(const Cloud& cloud, const std::string& name,
+                  const std::optional<output::RegularGrid>& grid, std::int64_t input_total) const;
+  void maps(SparsePlan& plan, NodeAnswer& x, NodeAnswer& y) const;
+
+  const parallel::Communicator& comm_;
+  const Problem& problem_;
+  std::unique_ptr<Cost> cost_;  // none for a cost matrix
+  std::unique_ptr<Multiscale> multiscale_;
+  double epsilon_ = 0, mass_product_ = 1;
+  std::string method_, reason_, names_[2];
+  std::optional<output::RegularGrid> grids_[2];
+  std::int64_t input_totals_[2] = {0, 0};
+};
+
+/// What a checkpoint knows of a PairSolver: this rank's blocks of the arrays.
+class PairSolver::Restored {
+ public:
+  Multiscale::State state;  ///< potentials in blocks of the file
+  std::vector<std::uint64_t> x_ids, y_ids;
+};
+
+}  // namespace mensura::transport

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/sparse_plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "parallel/exact_sum.hpp"
+
+namespace mensura::transport {
+
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+// Scalings beyond exp(+-200) lose the plan's digits: the log domain takes over.
+constexpr double most_log_scaling = 200;
+
+// The damped update of a potential under a Kullback-Leibler penalty (reference/transport 2.8).
+double damped(double balanced, double epsilon, double rho) {
+  return std::isinf(rho) ? balanced : rho / (rho + epsilon) * balanced;
+}
+
+double most_rise(std::span<const double> now, std::span<const double> then) {
+  double most = -infinity;
+  for (std::size_t i = 0; i < now.size(); ++i) most = std::max(most, now[i] - then[i]);
+  return most;
+}
+
+}  // namespace
+
+bool SparsePlan::search(const Potentials& at, double epsilon, std::int64_t most) {
+  std::vector<double> f(at.f), g(at.g);
+  for (std::size_t i = 0; i < f.size(); ++i) f[i] += epsilon * x_.log_mass[i];
+  for (std::size_t j = 0; j < g.size(); ++j) g[j] += epsilon * y_.log_mass[j];
+  clear();
+  ++searches_;
+  if (!find_pairs(comm_, x_, {f, at.f}, y_, {at.g, g}, cost_, epsilon * (log_threshold + margin),
+                  most, pairs_)) {
+    clear();
+    return false;
+  }
+  total_ = comm_.sum(static_cast<std::int64_t>(pairs_.columns.size()));
+  ghosts_ = Ghosts(comm_, y_.own(), pairs_.numbers);
+  searched_ = at;
+  return true;
+}
+
+void SparsePlan::clear() {
+  pairs_ = Pairs{};
+  ghosts_ = Ghosts{};
+  std::vector<double>().swap(values_);
+  std::vector<double>().swap(row_sums_);
+  std::vector<double>().swap(column_sums_);
+}
+
+double SparsePlan::drift(const Potentials& at, double epsilon) const {
+  std::vector<double> most{most_rise(at.f, searched_.f), most_rise(at.g, searched_.g)};
+  comm_.max(std::span(most));
+  const double result = (most[0] + most[1]) / epsilon;
+  return std::isnan(result) ? infinity : result;
+}
+
+std::int64_t SparsePlan::empty_lines() const {
+  std::int64_t empty = 0;
+  for (std::size_t i = 0; i < x_.own(); ++i) empty += pairs_.starts[i] == pairs_.starts[i + 1];
+  const std::vector<double> ones(ghosts_.size(), 1.0);
+  std::vector<double> used(y_.own());
+  ghosts_.add(ones, used);
+  for (const double ranks : used) empty += ranks == 0;
+  return comm_.sum(empty);
+}
+
+void SparsePlan::evaluate(const Potentials& at, double epsilon) {
+  // Half of the logarithm per side: g / eps + log m once per column.
+  std::vector<double> side(y_.own()), columns(ghosts_.size(), 0.0);
+  for (std::size_t j = 0; j < side.size(); ++j) side[j] = at.g[j] / epsilon + y_.log_mass[j];
+  work_.resize(ghosts_.size());
+  ghosts_.forward(side, work_);
+  values_.resize(pairs_.columns.size());
+  row_sums_.assign(x_.own(), 0.0);
+  for (std::size_t i = 0; i < x_.own(); ++i) {
+    const double row = at.f[i] / epsilon + x_.log_mass[i];
+    double sum = 0;
+    for (auto k = static_cast<std::size_t>(pairs_.starts[i]);
+         k < static_cast<std::size_t>(pairs_.starts[i + 1]); ++k) {
+      const double value = std::exp(row + work_[pairs_.columns[k]] - pairs_.cost[k] / epsilon);
+      values_[k] = value;
+      sum += value;
+      columns[pairs_.columns[k]] += value;
+    }
+    row_sums_[i] = sum;
+  }
+  column_sums_.resize(y_.own());
+  ghosts_.add(columns, column_sums_);
+}
+
+void SparsePlan::multiply(std::span<const double> v, std::span<double> result) const {
+  work_.resize(ghosts_.size());
+  ghosts_.forward(v, work_);
+  for (std::size_t i = 0; i < x_.own(); ++i) {
+    double sum = 0;
+    for (auto k = static_cast<std::size_t>(pairs_.starts[i]);
+         k < static_cast<std::size_t>(pairs_.starts[i + 1]); ++k) {
+      sum += values_[k] * work_[pairs_.columns[k]];
+    }
+    result[i] = sum;
+  }
+}
+
+void SparsePlan::multiply_transposed(std::span<const double> u, std::span<double> result) const {
+  work_.assign(ghosts_.size(), 0.0);
+  for (std::size_t i = 0; i < x_.own(); ++i) {
+    for (auto k = static_cast<std::size_t>(pairs_.starts[i]);
+         k < static_cast<std::size_t>(pairs_.starts[i + 1]); ++k) {
+      work_[pairs_.columns[k]] += values_[k] * u[i];
+    }
+  }
+  ghosts_.add(work_, result);
+}
+
+double SparsePlan::largest_change(std::span<const double> df, std::span<const double> dg) const {
+  constexpr double carries = 1e-14;
+  work_.resize(ghosts_.size());
+  ghosts_.forward(dg, work_);
+  double most = 0;
+  for (std::size_t i = 0; i < x_.own(); ++i) {
+    for (auto k = static_cast<std::size_t>(pairs_.starts[i]);
+         k < static_cast<std::size_t>(pairs_.starts[i + 1]); ++k) {
+      if (values_[k] <= carries * row_sums_[i]) continue;
+      const double change = std::abs(df[i] + work_[pairs_.columns[k]]);
+      // A NaN must not hide behind the maximum.
+      most = change <= most ? most : std::isnan(change) ? infinity : change;
+    }
+  }
+  return comm_.max(most);
+}
+
+void SparsePlan::sinkhorn(Potentials& at, double epsilon, double rho, int sweeps) {
+  error_half_way_ = std::numeric_limits<double>::quiet_NaN();
+  evaluate(at, epsilon);
+  if (scale(at, epsilon, rho, sweeps)) return;
+  for (int s = 0; s < sweeps; ++s) log_sweep(at, epsilon, rho);
+}
+
+// False, and nothing changed, when the scalings leave their range.
+bool SparsePlan::scale(Potentials& at, double epsilon, double rho, int sweeps) {
+  std::vector<double> u(x_.own()), v(y_.own(), 1.0), rows(x_.own()), columns(y_.own());
+  const auto update = [&](std::span<const double> sums, const Cloud& cloud,
+                          std::span<const double> potential, std::vector<double>& scaling) {
+    for (std::size_t i = 0; i < scaling.size(); ++i) {
+      const double balanced = cloud.mass[i] / sums[i];
+      scaling[i] =
+          std::isinf(rho)
+              ? balanced
+              : std::exp((damped(potential[i] + epsilon * std::log(balanced), epsilon, rho) -
+                          potential[i]) /
+                         epsilon);
+    }
+  };
+  for (int s = 0; s < sweeps; ++s) {
+    multiply(v, rows);
+    if (s > 1 && s == sweeps - sweeps / 2 && std::isinf(rho)) {
+      parallel::ExactSum error;
+      for (std::size_t i = 0; i < u.size(); ++i) error.add(std::abs(x_.mass[i] - u[i] * rows[i]));
+      parallel::reduce(comm_, std::span(&error, 1));
+      error_half_way_ = error.value();
+    }
+    update(rows, x_, at.f, u);
+    multiply_transposed(u, columns);
+    update(columns, y_, at.g, v);
+  }
+  double most = 0;
+  for (const auto* scaling : {&u, &v}) {
+    for (const double s : *scaling) {
+      const double size = std::abs(std::log(s));
+      most = std::max(most, std::isfinite(size) ? size : infinity);
+    }
+  }
+  if (!(comm_.max(most) < most_log_scaling)) return false;
+  for (std::size_t i = 0; i < u.size(); ++i) at.f[i] += epsilon * std::log(u[i]);
+  for (std::size_t j = 0; j < v.size(); ++j) at.g[j] += epsilon * std::log(v[j]);
+  return true;
+}
+
+void SparsePlan::log_sweep(Potentials& at, double epsilon, double rho) const {
+  std::vector<double> side(y_.own()), ghost(ghosts_.size());
+  for (std::size_t j = 0; j < side.size(); ++j) side[j] = at.g[j] / epsilon + y_.log_mass[j];
+  ghosts_.forward(side, ghost);
+  const auto row = [&](std::size_t i) {
+    return std::pair(static_cast<std::size_t>(pairs_.starts[i]),
+                     static_cast<std::size_t>(pairs_.starts[i + 1]));
+  };
+  for (std::size_t i = 0; i < x_.own(); ++i) {
+    const auto [begin, end] = row(i);
+    double most = -infinity, sum = 0;
+    const auto exponent = [&](std::size_t k) {
+      return ghost[pairs_.columns[k]] - pairs_.cost[k] / epsilon;
+    };
+    for (std::size_t k = begin; k < end; ++k) most = std::max(most, exponent(k));
+    for (std::size_t k = begin; k < end; ++k) sum += std::exp(exponent(k) - most);
+    if (end > begin) at.f[i] = damped(-epsilon * (most + std::log(sum)), epsilon, rho);
+  }
+  // Columns: the largest exponent over all ranks, then the sums relative to it.
+  std::vector<double> most(ghosts_.size(), -infinity), sums(ghosts_.size(), 0.0);
+  std::vector<double> own_most(y_.own()), own_sums(y_.own());
+  const auto exponent = [&](std::size_t i, std::size_t k) {
+    return at.f[i] / epsilon + x_.log_mass[i] - pairs_.cost[k] / epsilon;
+  };
+  for (std::size_t i = 0; i < x_.own(); ++i) {
+    const auto [begin, end] = row(i);
+    for (std::size_t k = begin; k < end; ++k) {
+      most[pairs_.columns[k]] = std::max(most[pairs_.columns[k]], exponent(i, k));
+    }
+  }
+  ghosts_.max(most, own_most);
+  ghosts_.forward(own_most, most);
+  for (std::size_t i = 0; i < x_.own(); ++i) {
+    const auto [begin, end] = row(i);
+    for (std::size_t k = begin; k < end; ++k) {
+      sums[pairs_.columns[k]] += std::exp(exponent(i, k) - most[pairs_.columns[k]]);
+    }
+  }
+  ghosts_.add(sums, own_sums);
+  for (std::size_t j = 0; j < y_.own(); ++j) {
+    if (own_sums[j] > 0) {
+      at.g[j] = damped(-epsilon * (own_most[j] + std::log(own_sums[j])), epsilon, rho);
+    }
+  }
+}
+
+}  // namespace mensura::transport
