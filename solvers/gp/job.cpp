@@ -122,7 +122,7 @@ void GpJob::begin() {
     }
     start = from_state_blocks(restored_->state);
     mean_ = from_state_blocks(restored_->mean);
-    if (remembers()) {
+    if (steps_done_ > 0) {
       system_.conditioner().remember(
           {parallel::fetch_rows(comm_, restored_->solution, system_.points(), 1, own_ids()),
            from_state_blocks(restored_->factorised)});
@@ -148,11 +148,6 @@ void GpJob::begin() {
     step.damping = last.damping;
     step.equation_residual = last.equation_residual;
     newton_->resume(mean_, step, steps_done_, solved_ && !stalled_);
-    if (problem_.factor.method == FactorMethod::dense) {  // its kernel sums need the weights again
-      newton_->start(start, values, noise);
-      newton_->step([] {});
-      newton_->mean(mean_);
-    }
   }
   restored_.reset();
 }
@@ -223,11 +218,6 @@ bool GpJob::knows_evidence() const {
   return problem_.data.empty() || problem_.factor.method == FactorMethod::dense;
 }
 
-// There is something for the conditioner of the next run to know.
-bool GpJob::remembers() const {
-  return steps_done_ > 0 && problem_.factor.method == FactorMethod::sparse;
-}
-
 run::Progress GpJob::progress() const {
   run::Progress progress;
   // The set-up counts as ten units, the solve as eighty (Gauss-Newton usually takes about five
@@ -285,7 +275,7 @@ std::vector<double> GpJob::from_state_blocks(std::span<const double> block) cons
 
 std::int64_t GpJob::checkpoint_bytes() const {
   if (!system_.ready()) return 1 << 20;
-  return state_bytes(problem_, system_.points(), system_.equation().state_rows()) +
+  return state_bytes(system_.points(), system_.equation().state_rows()) +
          static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8);
 }
 
@@ -301,7 +291,7 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
   const std::int64_t first = blocks.begin(comm_.rank()) * width, total = system_.points() * width;
   checkpoint.distributed(state_name, to_state_blocks(state), first, total);
   checkpoint.distributed(mean_name, to_state_blocks(mean_), first, total);
-  if (remembers()) {
+  if (steps_done_ > 0) {  // there is something for the conditioner of the next run to know
     const ConditionerMemory memory = system_.conditioner().memory();
     const auto solution =
         parallel::to_blocks(comm_, memory.solution, 1, own_ids(), system_.points());

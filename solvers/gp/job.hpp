@@ -47,7 +47,6 @@ class GpJob : public run::Job {
   void note(const NewtonStep& step, double time, run::Context& context);
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
-  bool remembers() const;
   bool knows_evidence() const;
   void find_determinant(run::Context& context);
   std::vector<std::uint64_t> own_ids() const;

@@ -7,7 +7,6 @@
 
 #include "gp/conditioner.hpp"
 #include "gp/covariance.hpp"
-#include "gp/noise.hpp"
 #include "gp/problem.hpp"
 #include "gp/sparse_factor.hpp"
 #include "linear/handles.hpp"
@@ -34,7 +33,7 @@ class SparseConditioner final : public Conditioner {
   double log_determinant(const std::function<void()>& poll) override;
   std::vector<double> mean_at(std::span<const double>) override { return {}; }
   ConditionerMemory memory() const override;
-  void remember(ConditionerMemory memory) override;
+  void remember(const ConditionerMemory& memory) override;
   double nonzeros_per_row() const override;
   void record(output::Value& entry) const override;
 
@@ -62,9 +61,7 @@ class SparseConditioner final : public Conditioner {
   FactorSpec factor_spec_;
   SolveSpec solve_spec_;
   Covariance covariance_;
-  double prior_variance_ = 1;
   std::vector<double> variance_;  // own rows: of the functionals under the prior
-  bool strong_noise_ = false;     // the noise is in the small factor
   RowLayout small_layout_;
   RowWeights small_weights_;
   std::vector<double> lift_;            // own and ghost rows; ghosts as of the last small factor
@@ -75,7 +72,6 @@ class SparseConditioner final : public Conditioner {
   FactorStatistics big_statistics_, small_statistics_;
   linear::TriangularStatistics forward_, backward_;
   linear::Vector big_vector_, alpha_, data_, residual_, half_;
-  std::unique_ptr<Noise> noise_;
   linear::Matrix operator_;
   void* standard_test_ = nullptr;  // PETSc's convergence test; the solver destroys it
   linear::Krylov krylov_;

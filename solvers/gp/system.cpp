@@ -17,6 +17,13 @@
 
 namespace mensura::gp {
 
+namespace {
+
+// Variance of data's noise, over that of the prior, up to which they count as precise.
+constexpr double precise_noise = 1e-3;
+
+}  // namespace
+
 System::System(const Problem& problem, const parallel::Communicator& comm)
     : problem_(problem), comm_(comm) {}
 
@@ -71,6 +78,10 @@ void System::order(run::Context& context) {
   description.dimension = points.dimension;
   description.counts = points.counts;
   description.data_counts = points.data_counts;
+  const double variance = prior_variance(problem_.prior);
+  for (const DataSpec& data : problem_.data) {
+    points.data_precise.push_back(data.noise * data.noise <= precise_noise * variance ? 1 : 0);
+  }
   const auto phase = context.timers.phase("ordering");
   ordered_ = maximin_order(
       comm_, std::move(points), problem_.factor.neighbours,
