@@ -159,7 +159,7 @@ SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const P
     check_petsc(MatCreateVecs(mat, vector.put(), nullptr), "MatCreateVecs");
   };
   make(big_.lower(), big_vector_);
-  for (linear::Vector* vector : {&alpha_, &data_, &residual_, &half_})
+  for (linear::Vector* vector : {&alpha_, &earlier_, &data_, &residual_, &half_})
     make(small_.lower(), *vector);
   const std::size_t points = pattern.ids.size();
   const auto reserve = [&](const std::vector<double>& kind, std::vector<double>& small) {
@@ -413,7 +413,13 @@ SolveReport SparseConditioner::condition(const Measurements& measurements, doubl
   }
   size_ = size;
   if (size > 0) {
-    report.iterations = solve(data_.get(), std::min(distance / size, 1.0), poll);
+    check_petsc(VecCopy(alpha_.get(), earlier_.get()), "VecCopy");
+    try {
+      report.iterations = solve(data_.get(), std::min(distance / size, 1.0), poll);
+    } catch (...) {
+      check_petsc(VecCopy(earlier_.get(), alpha_.get()), "VecCopy");
+      throw;
+    }
   } else {
     check_petsc(VecSet(alpha_.get(), 0), "VecSet");
     target_ = tolerance_;

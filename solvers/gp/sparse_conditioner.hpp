@@ -71,7 +71,7 @@ class SparseConditioner final : public Conditioner {
   linear::TriangularSolver theta_;
   FactorStatistics big_statistics_, small_statistics_;
   linear::TriangularStatistics forward_, backward_;
-  linear::Vector big_vector_, alpha_, data_, residual_, half_;
+  linear::Vector big_vector_, alpha_, earlier_, data_, residual_, half_;
   linear::Matrix operator_;
   void* standard_test_ = nullptr;  // PETSc's convergence test; the solver destroys it
   linear::Krylov krylov_;
