@@ -180,9 +180,24 @@ void GpJob::newton_step(run::Context& context) {
         "Gauss-Newton did not converge in {} steps: the last relative change is "
         "{:.3g}, wanted {:g}; "
         "raise factor.neighbours (5 is safer on irregular points) or solve.max_newton, or loosen "
-        "solve.newton",
-        steps_done_, step.relative_step, problem_.solve.newton));
+        "solve.newton{}",
+        steps_done_, step.relative_step, problem_.solve.newton, slow_steps()));
   }
+}
+
+// A remark when the last steps shrank in proportion: Gauss-Newton does so when the smallest norm
+// that fits the equation is large, however fine the points.
+std::string GpJob::slow_steps() const {
+  constexpr std::size_t span = 4;
+  if (history_.size() <= span) return {};
+  const double before = history_[history_.size() - 1 - span].relative_step;
+  const double rate = std::pow(history_.back().relative_step / before, 1.0 / span);
+  if (!(rate > 0.5)) return {};
+  return fmt::format(
+      ". The last steps shrank by a factor of {:.2g} each, as they do when source and boundary "
+      "data "
+      "do not fit together (in a corner, say) or the solution is rougher than prior.kernel",
+      rate);
 }
 
 void GpJob::time_step(run::Context& context) {

@@ -46,6 +46,7 @@ class GpJob : public run::Job {
   void newton_step(run::Context& context);
   void time_step(run::Context& context);
   void note(const NewtonStep& step, double time, run::Context& context);
+  std::string slow_steps() const;
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
   bool knows_evidence() const;

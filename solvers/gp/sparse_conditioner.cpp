@@ -202,6 +202,9 @@ void SparseConditioner::make_solver() {
               "KSPSetConvergenceTest");
   check_petsc(KSPSetFromOptions(krylov), "KSPSetFromOptions");
   check_petsc(KSPGetTolerances(krylov, &tolerance_, nullptr, nullptr, nullptr), "KSPGetTolerances");
+  PetscErrorCode (*chosen)(KSP, PetscInt, PetscReal, KSPConvergedReason*, void*) = nullptr;
+  check_petsc(KSPGetConvergenceTest(krylov, &chosen, nullptr, nullptr), "KSPGetConvergenceTest");
+  own_test_ = chosen == &Callbacks::test;
 }
 
 void SparseConditioner::lift(Vec small, Vec big) const {

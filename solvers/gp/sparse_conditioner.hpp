@@ -36,6 +36,8 @@ class SparseConditioner final : public Conditioner {
   void remember(const ConditionerMemory& memory) override;
   double nonzeros_per_row() const override;
   void record(output::Value& entry) const override;
+  /// Local. False when options replace the convergence test: all solves are complete then.
+  bool adapts() const noexcept { return own_test_; }
 
  private:
   struct Callbacks;  // what PETSc calls
@@ -80,6 +82,7 @@ class SparseConditioner final : public Conditioner {
   double distance_ = 0;                // of the linearisation, relative to the data
   bool warm_ = false;                  // the running solve began at the last solution
   const std::function<void()>* poll_ = nullptr;
+  bool own_test_ = true;
   bool solved_ = false;    // alpha_ holds a solution
   bool restored_ = false;  // factorised_ is that of another run; its factor is yet to be computed
 };

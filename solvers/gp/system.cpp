@@ -242,9 +242,15 @@ void System::factor(run::Context& context) {
                                                       problem_.prior, problem_.factor.nugget);
     return;
   }
-  conditioner_ =
+  auto conditioner =
       std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.prior,
                                           problem_.factor, problem_.solve, context.poll);
+  if (problem_.solve.warm_start && !conditioner->adapts()) {
+    context.warn(
+        "options replace the convergence test of the conjugate gradients, so that no linear "
+        "solve stops early");
+  }
+  conditioner_ = std::move(conditioner);
   context.log(fmt::format("factor of {} rows, {:.1f} nonzeros per row", layout_.total,
                           conditioner_->nonzeros_per_row()));
 }

@@ -63,6 +63,20 @@ done
 complete=$(grep -o '"complete": [01]' whole/run.json | tr -dc '01')
 [[ "$complete" =~ ^0+1$ ]] || fail "complete solves of the undisturbed run: '$complete'"
 
+# Boundary values that do not fit the equation in the corners: the steps shrink ever so slowly.
+run 1 --output corners --set 'equation={name: eikonal, source: "0", viscosity: 0.1, boundary: "x"}' \
+  --set points.per_side=15 deck.yaml
+expect_code 4 "eikonal without source"
+expect_text "do not fit together" "eikonal without source"
+run 1 --output fitting --set points.per_side=15 --set \
+  'equation={name: eikonal, source: "0", viscosity: 0.1, boundary: "-0.1*log(1+x)"}' deck.yaml
+expect_code 0 "eikonal without source, boundary values of a solution"
+
+# Another convergence test of the conjugate gradients ends adaptive solves, and the log says so.
+run 1 --output skip --set petsc.cg.ksp_convergence_test=skip --set petsc.cg.ksp_max_it=30 \
+  --set points.per_side=9 deck.yaml
+expect_text "options replace the convergence test" "convergence test replaced"
+
 # A killed rank, and ranks that fail alone, during set-up and during the solve: no rank waits for ever.
 for step in 3 6; do
   export MENSURA_TEST_FAULT="kill:rank=1:step=$step"

@@ -60,7 +60,7 @@ expect_true "$apart == 0" "cubic, mean bitwise on the same number of ranks"
 dense=(--set 'factor={method: dense}' --set points.per_side=13 cubic.yaml)
 run 2 --output dense "${dense[@]}"
 expect_code 0 "dense, undisturbed"
-for step in 6 $((5 + $(history_entries dense))); do
+for step in 6 $((4 + $(history_entries dense))); do
   FAULT="usr1:rank=0:step=$step" start 2 "dense-$step" "${dense[@]}"
   ended "dense-$step"
   expect_code 75 "dense, stopped before step $step"
