@@ -305,7 +305,8 @@ input::Schema make_schema() {
   schema.driver = "gp";
   schema.help = "Partial differential equations on scattered points by Gaussian processes";
   schema.petsc_prefixes = {{"gp_newton_", "Gauss-Newton iteration (SNES)"},
-                           {"gp_cg_", "conjugate gradients of every Gauss-Newton step (KSP)"}};
+                           {"gp_cg_", "conjugate gradients of every Gauss-Newton step (KSP)"},
+                           {"gp_noise_", "their inner system of noisy data (KSP)"}};
   schema.root.name = "deck";
   schema.root.options = {
       section("equation", equation_table(), "what u satisfies", true),

@@ -28,6 +28,20 @@ constexpr double indistinct = 2;
 // What direct solves are taken to reach.
 constexpr double least_accuracy = 1e-8;
 
+constexpr const char* prefix = "gp_newton_";
+
+void make_richardson(const parallel::Communicator& comm, linear::Nonlinear& snes) {
+  check_petsc(SNESCreate(comm.handle(), snes.put()), "SNESCreate");
+  check_petsc(SNESSetOptionsPrefix(snes.get(), prefix), "SNESSetOptionsPrefix");
+  check_petsc(SNESSetType(snes.get(), SNESNRICHARDSON), "SNESSetType");
+}
+
+void take_options(const parallel::Communicator& comm, SNES snes, Vec solution) {
+  linear::check_petsc_options(comm, SNESSetFromOptions(snes), "SNESSetFromOptions", prefix);
+  check_petsc(SNESSetSolution(snes, solution), "SNESSetSolution");
+  linear::check_petsc_options(comm, SNESSetUp(snes), "SNESSetUp", prefix);
+}
+
 }  // namespace
 
 struct GaussNewton::Callbacks {
@@ -45,6 +59,7 @@ struct GaussNewton::Callbacks {
     auto& self = *static_cast<GaussNewton*>(context);
     return guarded(self, [&] { self.evaluate(x, f); });
   }
+  static PetscErrorCode nothing(SNES, Vec, Vec, void*) { return 0; }
   static PetscErrorCode line_search(SNESLineSearch search, void* context) {
     auto& self = *static_cast<GaussNewton*>(context);
     return guarded(self, [&] { self.search(search); });
@@ -58,6 +73,16 @@ struct GaussNewton::Callbacks {
     return 0;
   }
 };
+
+void GaussNewton::check_options(const parallel::Communicator& comm) {
+  linear::Vector state;
+  check_petsc(VecCreateMPI(comm.handle(), 1, PETSC_DETERMINE, state.put()), "VecCreateMPI");
+  linear::Nonlinear snes;
+  make_richardson(comm, snes);
+  check_petsc(SNESSetFunction(snes.get(), nullptr, &Callbacks::nothing, nullptr),
+              "SNESSetFunction");
+  linear::or_destroy([&] { take_options(comm, snes.get(), state.get()); }, snes, state);
+}
 
 GaussNewton::GaussNewton(const parallel::Communicator& comm, const Pattern& pattern,
                          const RowLayout& layout, const Equation& equation,
@@ -76,10 +101,8 @@ GaussNewton::GaussNewton(const parallel::Communicator& comm, const Pattern& patt
               "VecCreateMPI");
   check_petsc(VecDuplicate(state_.get(), defect_.put()), "VecDuplicate");
   check_petsc(VecDuplicate(state_.get(), initial_defect_.put()), "VecDuplicate");
-  check_petsc(SNESCreate(comm.handle(), snes_.put()), "SNESCreate");
+  make_richardson(comm, snes_);
   SNES snes = snes_.get();
-  check_petsc(SNESSetOptionsPrefix(snes, "gp_newton_"), "SNESSetOptionsPrefix");
-  check_petsc(SNESSetType(snes, SNESNRICHARDSON), "SNESSetType");
   check_petsc(SNESSetFunction(snes, defect_.get(), &Callbacks::function, this), "SNESSetFunction");
   check_petsc(SNESSetConvergenceTest(snes, &Callbacks::test, this, nullptr),
               "SNESSetConvergenceTest");
@@ -88,7 +111,7 @@ GaussNewton::GaussNewton(const parallel::Communicator& comm, const Pattern& patt
   check_petsc(SNESLineSearchSetType(search, SNESLINESEARCHSHELL), "SNESLineSearchSetType");
   check_petsc(SNESLineSearchShellSetUserFunc(search, &Callbacks::line_search, this),
               "SNESLineSearchShellSetUserFunc");
-  check_petsc(SNESSetFromOptions(snes), "SNESSetFromOptions");
+  take_options(comm, snes, state_.get());
   // One step per call: the batch run stops and saves between them.
   check_petsc(SNESSetTolerances(snes, 0, 0, 0, 1, PETSC_DEFAULT), "SNESSetTolerances");
 }
@@ -260,7 +283,7 @@ NewtonStep GaussNewton::step(const std::function<void()>& poll, bool last) {
   check_petsc(SNESSetInitialFunction(snes_.get(), initial_defect_.get()), "SNESSetInitialFunction");
   const int code = SNESSolve(snes_.get(), nullptr, state_.get());
   if (auto failure = std::exchange(failure_, nullptr)) std::rethrow_exception(failure);
-  check_petsc(code, "SNESSolve");
+  linear::check_petsc_options(comm_, code, "SNESSolve", prefix);
   SNESConvergedReason reason = SNES_CONVERGED_ITERATING;
   check_petsc(SNESGetConvergedReason(snes_.get(), &reason), "SNESGetConvergedReason");
   if (reason < 0 && reason != SNES_DIVERGED_MAX_IT) {

@@ -37,6 +37,9 @@ class GaussNewton {
   GaussNewton(const parallel::Communicator& comm, const Pattern& pattern, const RowLayout& layout,
               const Equation& equation, Conditioner& conditioner, const SolveSpec& solve,
               bool adaptive);
+  /// Collective. Throws Error{usage} when PETSc refuses the options of the iteration (gp_newton_),
+  /// to know before the set-up.
+  static void check_options(const parallel::Communicator& comm);
   GaussNewton(const GaussNewton&) = delete;
   GaussNewton& operator=(const GaussNewton&) = delete;
 

@@ -11,7 +11,9 @@
 #include <set>
 
 #include "gp/gauss_newton.hpp"
+#include "gp/noise.hpp"
 #include "gp/prediction.hpp"
+#include "gp/sparse_conditioner.hpp"
 #include "output/checkpoint.hpp"
 #include "output/record.hpp"
 #include "parallel/by_index.hpp"
@@ -96,7 +98,16 @@ void GpJob::advance(run::Context& context) {
   }
 }
 
+// Collective. Wrong options of PETSc's solvers, before they are needed.
+void GpJob::check_options() const {
+  GaussNewton::check_options(comm_);
+  if (problem_.factor.method == FactorMethod::dense) return;
+  SparseConditioner::check_options(comm_);
+  if (!problem_.data.empty()) Noise::check_options(comm_);
+}
+
 void GpJob::set_up(run::Context& context) {
+  if (system_.step() == 0) check_options();
   system_.advance(context);
   if (system_.step() == 1) check_prediction_points(comm_, problem_, system_.dimension());
   if (system_.ready()) begin();

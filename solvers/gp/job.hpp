@@ -31,6 +31,7 @@ class GpJob : public run::Job {
   void record(output::Record& record) const override;
   /// After a restart too, the checkpoint before stays the newest until the set-up is done.
   bool has_state() const override { return system_.ready() && !history_.empty(); }
+  bool setting_up() const override { return !system_.ready(); }
   bool converged() const override { return !stalled_; }
   std::int64_t checkpoint_bytes() const override;
 
@@ -40,6 +41,7 @@ class GpJob : public run::Job {
  private:
   struct HistoryEntry;
   struct Restored;
+  void check_options() const;
   void set_up(run::Context& context);
   void begin();
   void newton_step(run::Context& context);

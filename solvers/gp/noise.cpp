@@ -16,10 +16,11 @@ Noise::Noise(const parallel::Communicator& comm, std::span<const double> varianc
 
 namespace {
 
+constexpr const char* prefix = "gp_noise_";
+
 // Zero-fill incomplete Cholesky of every rank's diagonal block, unless options ask for another
 // preconditioner; PETSc's own choice would be an incomplete LU.
-void choose_block_factor(KSP krylov) {
-  check_petsc(KSPSetUp(krylov), "KSPSetUp");
+void choose_block_factor(const parallel::Communicator& comm, KSP krylov) {
   PC pc = nullptr;
   check_petsc(KSPGetPC(krylov, &pc), "KSPGetPC");
   PetscBool blocks = PETSC_FALSE;
@@ -29,15 +30,44 @@ void choose_block_factor(KSP krylov) {
   KSP* inner = nullptr;
   PetscInt count = 0;
   check_petsc(PCBJacobiGetSubKSP(pc, &count, nullptr, &inner), "PCBJacobiGetSubKSP");
-  for (PetscInt i = 0; i < count; ++i) {
+  int code = 0;
+  for (PetscInt i = 0; i < count && code == 0; ++i) {
     check_petsc(KSPGetPC(inner[i], &pc), "KSPGetPC");
     check_petsc(PCSetType(pc, PCICC), "PCSetType");
     check_petsc(PCFactorSetShiftType(pc, MAT_SHIFT_POSITIVE_DEFINITE), "PCFactorSetShiftType");
-    check_petsc(KSPSetFromOptions(inner[i]), "KSPSetFromOptions");
+    code = KSPSetFromOptions(inner[i]);
   }
+  linear::check_petsc_options(comm, code, "KSPSetFromOptions", prefix);
+}
+
+// Conjugate gradients as options have them. The outer ones need a fixed linear map: they solve the
+// inner system tightly.
+void make_krylov(const parallel::Communicator& comm, Mat matrix, linear::Krylov& krylov) {
+  check_petsc(KSPCreate(comm.handle(), krylov.put()), "KSPCreate");
+  check_petsc(KSPSetOptionsPrefix(krylov.get(), prefix), "KSPSetOptionsPrefix");
+  check_petsc(KSPSetType(krylov.get(), KSPCG), "KSPSetType");
+  check_petsc(KSPSetOperators(krylov.get(), matrix, matrix), "KSPSetOperators");
+  PC pc = nullptr;
+  check_petsc(KSPGetPC(krylov.get(), &pc), "KSPGetPC");
+  check_petsc(PCSetType(pc, PCBJACOBI), "PCSetType");
+  check_petsc(KSPSetTolerances(krylov.get(), 1e-12, 0, PETSC_DEFAULT, 1000), "KSPSetTolerances");
+  linear::check_petsc_options(comm, KSPSetFromOptions(krylov.get()), "KSPSetFromOptions", prefix);
+  linear::check_petsc_options(comm, KSPSetUp(krylov.get()), "KSPSetUp", prefix);
+  choose_block_factor(comm, krylov.get());
 }
 
 }  // namespace
+
+void Noise::check_options(const parallel::Communicator& comm) {
+  linear::Matrix identity;
+  check_petsc(MatCreateConstantDiagonal(comm.handle(), 1, 1, PETSC_DETERMINE, PETSC_DETERMINE, 1,
+                                        identity.put()),
+              "MatCreateConstantDiagonal");
+  linear::Matrix matrix;
+  check_petsc(MatConvert(identity.get(), MATAIJ, MAT_INITIAL_MATRIX, matrix.put()), "MatConvert");
+  linear::Krylov krylov;
+  linear::or_destroy([&] { make_krylov(comm, matrix.get(), krylov); }, krylov, matrix, identity);
+}
 
 void Noise::factor(Mat lower) {
   PetscInt begin = 0, end = 0;
@@ -65,18 +95,7 @@ void Noise::factor(Mat lower) {
   }
   check_petsc(VecRestoreArray(right_.get(), &precision), "VecRestoreArray");
   check_petsc(MatDiagonalSet(inner_.get(), right_.get(), ADD_VALUES), "MatDiagonalSet");
-
-  check_petsc(KSPCreate(comm_.handle(), krylov_.put()), "KSPCreate");
-  check_petsc(KSPSetOptionsPrefix(krylov_.get(), "gp_noise_"), "KSPSetOptionsPrefix");
-  check_petsc(KSPSetType(krylov_.get(), KSPCG), "KSPSetType");
-  check_petsc(KSPSetOperators(krylov_.get(), inner_.get(), inner_.get()), "KSPSetOperators");
-  PC pc = nullptr;
-  check_petsc(KSPGetPC(krylov_.get(), &pc), "KSPGetPC");
-  check_petsc(PCSetType(pc, PCBJACOBI), "PCSetType");
-  // The outer conjugate gradients need a fixed linear map: solve the inner system tightly.
-  check_petsc(KSPSetTolerances(krylov_.get(), 1e-12, 0, PETSC_DEFAULT, 1000), "KSPSetTolerances");
-  check_petsc(KSPSetFromOptions(krylov_.get()), "KSPSetFromOptions");
-  choose_block_factor(krylov_.get());
+  make_krylov(comm_, inner_.get(), krylov_);
 }
 
 void Noise::add(Vec x, Vec y) const {
@@ -92,7 +111,8 @@ void Noise::add(Vec x, Vec y) const {
 void Noise::apply(Mat lower, Vec x, Vec y, Vec work) const {
   check_petsc(MatMult(lower, x, work), "MatMult");
   check_petsc(MatMultTranspose(columns_.get(), work, right_.get()), "MatMultTranspose");
-  check_petsc(KSPSolve(krylov_.get(), right_.get(), solution_.get()), "KSPSolve");
+  linear::check_petsc_options(comm_, KSPSolve(krylov_.get(), right_.get(), solution_.get()),
+                              "KSPSolve", prefix);
   KSPConvergedReason reason = KSP_CONVERGED_ITERATING;
   check_petsc(KSPGetConvergedReason(krylov_.get(), &reason), "KSPGetConvergedReason");
   if (reason < 0) {

@@ -22,6 +22,10 @@ class Noise {
   /// Local. `variance`: per own measurement, 0 where it is exact.
   Noise(const parallel::Communicator& comm, std::span<const double> variance);
 
+  /// Collective. Throws Error{usage} when PETSc refuses the options of the inner solver
+  /// (gp_noise_).
+  static void check_options(const parallel::Communicator& comm);
+
   /// Collective. Forms the inner matrix from the current values of the small factor.
   void factor(Mat lower);
 

@@ -26,6 +26,17 @@ refused 2 square.yaml prior.kernel=matern_3_2 "matern_5_2"
 refused 2 square.yaml "equation.source=sin(pi*w)" "equation.source"
 [ -e out ] && fail "a refused deck left an output folder"
 
+# Options that PETSc refuses, when it takes them up and when it uses them: before points are made.
+refused 2 square.yaml petsc.cg.ksp_type=abc "-gp_cg_ksp_type abc" "Unable to find"
+refused 2 square.yaml petsc.cg.ksp_type=minres "-gp_cg_ksp_type minres" "does not support"
+refused 2 square.yaml petsc.newton.snes_max_it=few "-gp_newton_snes_max_it few"
+grep -qF "points:" <<< "$text" && fail "points were made before options were checked: $text"
+{
+  cat cloud.yaml
+  echo 'data: [{file: cloud.h5, points: /sites, values: /measured, noise: 0.1}]'
+} > noisy.yaml
+refused 2 noisy.yaml petsc.noise.ksp_rtol=abc "-gp_noise_ksp_rtol abc"
+
 # Formulas that are no number somewhere: the first such point is named, the same on all ranks.
 refused 3 square.yaml "equation.source=log(x-0.5)" "equation.source" "log(x-0.5)" "(0.1, 0.1)" NaN
 refused 3 square.yaml "equation.boundary=1/y" "equation.boundary" "(0, 0)"
