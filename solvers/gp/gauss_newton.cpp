@@ -28,6 +28,10 @@ constexpr double indistinct = 2;
 // What direct solves are taken to reach.
 constexpr double least_accuracy = 1e-8;
 
+// Residual of the equation at a mean, relative to the data, that is no solution: a start that is
+// not the image of any function can lead to a mean that moves no more and satisfies nothing.
+constexpr double no_solution = 0.1;
+
 constexpr const char* prefix = "gp_newton_";
 
 void make_richardson(const parallel::Communicator& comm, linear::Nonlinear& snes) {
@@ -199,6 +203,11 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   last_.relative_step = size > 0 ? step / size : step;
   converged_ = test(residual, std::sqrt(squares[1].value()),
                     std::exchange(previous_step_, last_.relative_step));
+  last_.mean_residual = 0;
+  if (!converged_ || equation_.linear()) return;
+  const double left = residual_at(mean_.data());
+  if (left > 0) last_.mean_residual = left / std::sqrt(squares[1].value());
+  converged_ = last_.mean_residual <= std::max(no_solution, indistinct * last_.solve.tolerance);
 }
 
 // Converged: the last linear solve was complete, and the last step is below the tolerance; or,
@@ -222,9 +231,8 @@ bool GaussNewton::test(double residual, double size, double previous) const {
   return step <= std::max(solve.tolerance, least_accuracy) && rate > stagnation;
 }
 
-double GaussNewton::merit(Vec x) const {
-  const PetscScalar* state = nullptr;
-  check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
+// Collective. Norm of F.
+double GaussNewton::residual_at(const double* state) const {
   std::vector<double> weights(static_cast<std::size_t>(equation_.state_rows()));
   parallel::ExactSum squares;
   std::size_t interior = 0;
@@ -234,9 +242,16 @@ double GaussNewton::merit(Vec x) const {
         equation_.linearise(interior++, {state + layout_.first[p], weights.size()}, weights);
     squares.add(value * value);
   }
-  check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
   parallel::reduce(comm_, std::span(&squares, 1));
-  return std::sqrt(squares.value() / static_cast<double>(interior_total_));
+  return std::sqrt(squares.value());
+}
+
+double GaussNewton::merit(Vec x) const {
+  const PetscScalar* state = nullptr;
+  check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
+  const double norm = residual_at(state);
+  check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
+  return norm / std::sqrt(static_cast<double>(interior_total_));
 }
 
 // Backtracking on the residual of the equation; then G at the accepted state.

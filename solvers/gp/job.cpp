@@ -109,7 +109,10 @@ void GpJob::check_options() const {
 void GpJob::set_up(run::Context& context) {
   if (system_.step() == 0) check_options();
   system_.advance(context);
-  if (system_.step() == 1) check_prediction_points(comm_, problem_, system_.dimension());
+  const bool elsewhere = !problem_.predict.grid.empty() || problem_.predict.points;
+  if (system_.step() == (elsewhere ? 1 : 2)) {
+    check_wanted(comm_, problem_, system_, time_after(time_steps()));
+  }
   if (system_.ready()) begin();
 }
 
@@ -189,12 +192,20 @@ void GpJob::newton_step(run::Context& context) {
   if (!solved_ && steps_done_ >= problem_.solve.max_newton) {
     solved_ = true;
     stalled_ = true;
-    context.warn(fmt::format(
-        "Gauss-Newton did not converge in {} steps: the last relative change is "
-        "{:.3g}, wanted {:g}; "
-        "raise factor.neighbours (5 is safer on irregular points) or solve.max_newton, or loosen "
-        "solve.newton",
-        steps_done_, step.relative_step, problem_.solve.newton));
+    if (step.mean_residual > 0) {
+      context.warn(fmt::format(
+          "Gauss-Newton did not converge in {} steps: the mean moves no more, but the residual of "
+          "the equation there is {:.3g} of the data; the equation may have no solution with this "
+          "source and boundary",
+          steps_done_, step.mean_residual));
+    } else {
+      context.warn(fmt::format(
+          "Gauss-Newton did not converge in {} steps: the last relative change is "
+          "{:.3g}, wanted {:g}; "
+          "raise factor.neighbours (5 is safer on irregular points) or solve.max_newton, or loosen "
+          "solve.newton",
+          steps_done_, step.relative_step, problem_.solve.newton));
+    }
   }
   if (solved_) find_determinant(context);
 }
