@@ -316,8 +316,10 @@ TEST(Sinkhorn, CountsOfSweepsAreThoseOfTheReference) {
     SinkhornOptions options;
     options.epsilon = 1 / problem.at("eta").get<double>();
     options.tolerance = reference.at("tolerance").get<double>();
-    options.max_sweeps = 20000;
-    const auto run = [&](bool over_relax) {
+    // Thousands of short sweeps are slow where ranks share a core: several ranks do the first ones.
+    const bool whole = comm.size() == 1;
+    const auto run = [&](bool over_relax, std::int64_t most) {
+      options.max_sweeps = most;
       // Potentials there go without the product of the marginals.
       std::vector<double> f(x.own(), 0.0), g;
       for (const std::size_t j : places(y, b)) {
@@ -327,8 +329,8 @@ TEST(Sinkhorn, CountsOfSweepsAreThoseOfTheReference) {
       return sinkhorn(comm, *kernel, x, y, options, f, g, {});
     };
     // Errors there: rows and columns together (columns are exact), after every block of sweeps.
-    const SinkhornReport plain = run(false);
-    EXPECT_TRUE(plain.converged);
+    const SinkhornReport plain = run(false, whole ? 20000 : 150);
+    EXPECT_EQ(plain.converged, whole);
     const auto history = problem.at("plain").get<std::vector<std::pair<std::size_t, double>>>();
     for (const auto& [sweeps, error] : history) {
       if (sweeps > plain.errors.size()) continue;
@@ -337,13 +339,12 @@ TEST(Sinkhorn, CountsOfSweepsAreThoseOfTheReference) {
     }
     const auto block = reference.at("block").get<std::int64_t>();
     const auto last = static_cast<std::int64_t>(history.back().first);
-    EXPECT_LE(plain.sweeps, last);
-    EXPECT_GT(plain.sweeps, last - block);
-    const SinkhornReport over_relaxed = run(true);
+    EXPECT_TRUE(!whole || (plain.sweeps <= last && plain.sweeps > last - block)) << plain.sweeps;
+    const SinkhornReport over_relaxed = run(true, 20000);
     EXPECT_TRUE(over_relaxed.converged);
     EXPECT_GT(over_relaxed.over_relaxation, 1.2);
     EXPECT_LE(over_relaxed.sweeps, problem.at("over_relaxed").get<std::int64_t>());
-    EXPECT_LE(3 * over_relaxed.sweeps, plain.sweeps);
+    EXPECT_LE(3 * over_relaxed.sweeps, last);
     RecordProperty("sweeps_of_" + problem.at("name").get<std::string>(),
                    std::to_string(plain.sweeps) + " plain, " + std::to_string(over_relaxed.sweeps) +
                        " over-relaxed");
