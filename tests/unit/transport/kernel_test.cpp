@@ -8,10 +8,10 @@
 #include <numbers>
 #include <string>
 
-#include "../output/support.hpp"
 #include "dense.hpp"
 #include "output/hdf5.hpp"
 #include "parallel/exchange.hpp"
+#include "unit/output/support.hpp"
 
 namespace {
 

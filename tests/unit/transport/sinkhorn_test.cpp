@@ -11,9 +11,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "../output/support.hpp"
 #include "dense.hpp"
 #include "output/hdf5.hpp"
+#include "unit/output/support.hpp"
 
 namespace {
 
