@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -41,8 +42,14 @@ bool TransportJob::has_state() const {
   return solver_ && solver_->begun();
 }
 
+const Marginal& TransportJob::side(std::size_t number) const {
+  const EdgeSpec& edge = problem_.edges[0];
+  return marginals_[number == 0 ? edge.from : edge.to];
+}
+
 void TransportJob::load_marginals(run::Context& context) {
   const auto phase = context.timers.phase("marginals");
+  if (!by_formula(problem_.method)) Newton::check_options(comm_);
   std::vector<MarginalSize> sizes;
   for (const MarginalSpec& spec : problem_.marginals) sizes.push_back(size_of(comm_, spec));
   check_sizes(problem_, sizes);
@@ -69,10 +76,10 @@ void TransportJob::load_marginals(run::Context& context) {
 void TransportJob::begin_pair(run::Context& context) {
   const auto phase = context.timers.phase("hierarchy");
   const bool last = pair_ + 1 == pairs();
-  const Marginal& a = marginals_[last ? 0 : pair_];
-  const Marginal& b = marginals_[last ? 1 : pair_];
+  const Marginal& a = side(last ? 0 : pair_);
+  const Marginal& b = side(last ? 1 : pair_);
   if (!(epsilon_ > 0)) {
-    epsilon_ = regularisation_of(comm_, problem_, marginals_[0], marginals_[1], context.poll);
+    epsilon_ = regularisation_of(comm_, problem_, side(0), side(1), context.poll);
   }
   solver_ = std::make_unique<PairSolver>(comm_, problem_, a, b, epsilon_, context.poll);
   reported_ = 0;
@@ -130,7 +137,7 @@ void TransportJob::end_pair(run::Context& context) {
   partial_.history.insert(partial_.history.begin(), before.begin(), before.end());
   partial_.converged = symmetric_converged_;
   if (problem_.write_plan) {
-    partial_.plan = solver_->plan(marginals_[0].name + "-" + marginals_[1].name);
+    partial_.plan = solver_->plan(side(0).name + "-" + side(1).name);
   }
   finish(context);
 }
@@ -159,7 +166,7 @@ void TransportJob::finish(run::Context& context) {
 
 void TransportJob::solve_exactly(run::Context& context) {
   const auto phase = context.timers.phase("solve");
-  answer_ = exact_answer(comm_, problem_, marginals_[0], marginals_[1], context.poll);
+  answer_ = exact_answer(comm_, problem_, side(0), side(1), context.poll);
 }
 
 run::Progress TransportJob::progress() const {
@@ -190,9 +197,12 @@ std::int64_t TransportJob::checkpoint_bytes() const {
 }
 
 void TransportJob::save(output::CheckpointWriter& checkpoint) const {
-  std::vector<double> numbers{static_cast<double>(pair_), epsilon_,
-                              symmetric_converged_ ? 1.0 : 0.0};
-  numbers.insert(numbers.end(), values_.begin(), values_.end());
+  // A finished run that did not converge may go on with other limits: from its last pair.
+  const std::size_t pair = std::min(pair_, pairs() - 1);
+  std::vector<double> numbers{static_cast<double>(pair), epsilon_,
+                              finished() || symmetric_converged_ ? 1.0 : 0.0};
+  numbers.insert(numbers.end(), values_.begin(),
+                 values_.begin() + static_cast<std::ptrdiff_t>(pair));
   checkpoint.replicated(job_numbers, numbers);
   std::vector<std::int64_t> fingerprints;
   for (const Marginal& marginal : marginals_) {

@@ -337,6 +337,11 @@ void Multiscale::resume(State state) {
   history_ = std::move(state.history);
   sinkhorn_ = state.sinkhorn;
   at_ = state.at;
+  if (todo_.empty() && !converged_) {  // the last stage again, perhaps with other limits
+    todo_.push_back({0, options_.epsilon, options_.tolerance});
+    past_.clear();
+    past_epsilons_.clear();
+  }
   if (begun_ && !by_sinkhorn_) {
     if (!start_newton(todo_.front(), std::move(state.at), &state.newton)) {
       throw parallel::Error(parallel::ExitCode::too_large,
