@@ -238,7 +238,7 @@ void Multiscale::report() {
     entry.plan_per_row = from.plan_per_row;
     entry.laplacian_per_row = from.laplacian_per_row;
     entry.error_l1 = from.error_l1;
-    entry.dual_objective = from.dual_objective;
+    entry.dual_objective = from.dual_objective + stage.epsilon * options_.mass_product;
     entry.sweep_rate = from.sweep_rate;
   }
   history_.push_back(std::move(entry));

@@ -133,6 +133,7 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     options.first_epsilon =
         *problem.initial_regularisation / problem.final_regularisation * epsilon_;
   }
+  options.mass_product = a.total_mass * b.total_mass;
   options.hessian = problem.hessian;
   options.kept_per_point = problem.kept_per_point;
   options.rows = rows_.get();
@@ -186,7 +187,7 @@ MakeKernel PairSolver::kernel_for(const Problem& problem, const Marginal& a,
 }
 
 double PairSolver::value() const {
-  return multiscale_->history().back().dual_objective + epsilon_ * mass_product_;
+  return multiscale_->history().back().dual_objective;
 }
 
 NodeAnswer PairSolver::node(const Cloud& cloud, const std::string& name,

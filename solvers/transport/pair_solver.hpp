@@ -40,7 +40,7 @@ class PairSolver {
   Multiscale& multiscale() { return *multiscale_; }
   const Multiscale& multiscale() const { return *multiscale_; }
 
-  /// The regularised value: the dual objective plus eps times the product of the masses.
+  /// The regularised value: cost plus eps times the divergence from the product of the marginals.
   double value() const;
   /// Everything about the solution but the plan's entries.
   void describe(Answer& answer, const std::function<void()>& poll);
@@ -68,7 +68,7 @@ class PairSolver {
   std::unique_ptr<Cost> cost_;  // one of the two
   std::shared_ptr<const CostRows> rows_;
   std::unique_ptr<Multiscale> multiscale_;
-  double epsilon_ = 0, mass_product_ = 1;
+  double epsilon_ = 0;
   std::string method_, reason_, names_[2];
   std::optional<output::RegularGrid> grids_[2];
   std::int64_t input_totals_[2] = {0, 0};
