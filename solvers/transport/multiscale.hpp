@@ -58,6 +58,8 @@ class Multiscale {
     Newton::Memory newton;
     SinkhornReport sinkhorn;
     std::vector<StageReport> history;
+    /// newton.searched counts: of the running stage, or of the finished last one.
+    bool keeps_support() const { return !by_sinkhorn && (begun || todo.empty()); }
   };
 
   Multiscale(const parallel::Communicator& comm, std::vector<Level> levels, const Cost* cost,

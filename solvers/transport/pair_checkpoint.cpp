@@ -89,7 +89,7 @@ void potentials_of(Multiscale::State& state, const Use& use) {
   for (std::size_t i = 0; i < state.past.size(); ++i) {
     use("past_" + std::to_string(i), state.past[i]);
   }
-  if (state.begun && !state.by_sinkhorn) use("searched", state.newton.searched);
+  if (state.keeps_support()) use("searched", state.newton.searched);
 }
 
 std::vector<std::int64_t> as_integers(std::span<const std::uint64_t> ids) {
