@@ -38,7 +38,7 @@ TransportJob::TransportJob(Problem problem, const parallel::Communicator& comm)
 TransportJob::~TransportJob() = default;
 
 bool TransportJob::has_state() const {
-  return solver_ && solver_->begun();
+  return pair_ > 0 || (solver_ && solver_->begun());
 }
 
 void TransportJob::load_marginals(run::Context& context) {
@@ -78,11 +78,11 @@ void TransportJob::begin_pair(run::Context& context) {
   reported_ = 0;
   context.log(fmt::format("{} with {}: regularisation {:.6g}, method {}: {}", a.name, b.name,
                           epsilon_, solver_->method(), solver_->reason()));
-  if (restored_) {
+  if (restored_ && restored_->pair) {
     solver_->restore(std::move(*restored_->pair));
-    restored_.reset();
     reported_ = solver_->multiscale().history().size();
   }
+  restored_.reset();
 }
 
 void TransportJob::advance(run::Context& context) {
@@ -190,8 +190,9 @@ std::int64_t TransportJob::checkpoint_bytes() const {
 }
 
 void TransportJob::save(output::CheckpointWriter& checkpoint) const {
+  const bool begun = solver_ && solver_->begun();
   std::vector<double> numbers{static_cast<double>(pair_), epsilon_,
-                              symmetric_converged_ ? 1.0 : 0.0};
+                              symmetric_converged_ ? 1.0 : 0.0, begun ? 1.0 : 0.0};
   numbers.insert(numbers.end(), values_.begin(), values_.end());
   checkpoint.replicated(job_numbers, numbers);
   std::vector<std::int64_t> fingerprints;
@@ -199,19 +200,21 @@ void TransportJob::save(output::CheckpointWriter& checkpoint) const {
     fingerprints.push_back(static_cast<std::int64_t>(marginal.fingerprint));
   }
   checkpoint.replicated(std::string(job_numbers) + "_fingerprints", fingerprints);
-  solver_->save(checkpoint, pair_prefix);
+  checkpoint.replicated(std::string(job_numbers) + "_history", packed(partial_.history));
+  if (begun) solver_->save(checkpoint, pair_prefix);
 }
 
 void TransportJob::load(const output::CheckpointReader& checkpoint) {
   const std::vector<double> numbers = checkpoint.reals(job_numbers);
-  parallel::require(numbers.size() >= 3, "the checkpoint has the shape that save() gave it");
+  parallel::require(numbers.size() >= 4, "the checkpoint has the shape that save() gave it");
   pair_ = static_cast<std::size_t>(numbers[0]);
   epsilon_ = numbers[1];
   symmetric_converged_ = numbers[2] > 0;
-  values_.assign(numbers.begin() + 3, numbers.end());
+  values_.assign(numbers.begin() + 4, numbers.end());
+  partial_.history = unpacked(checkpoint.reals(std::string(job_numbers) + "_history"));
   restored_ = std::make_unique<Restored>();
   restored_->fingerprints = checkpoint.integers(std::string(job_numbers) + "_fingerprints");
-  restored_->pair = PairSolver::load(comm_, checkpoint, pair_prefix);
+  if (numbers[3] > 0) restored_->pair = PairSolver::load(comm_, checkpoint, pair_prefix);
 }
 
 void TransportJob::record(output::Record& record) const {

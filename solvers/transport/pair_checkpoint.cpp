@@ -98,6 +98,19 @@ std::vector<std::int64_t> as_integers(std::span<const std::uint64_t> ids) {
 
 }  // namespace
 
+std::vector<double> packed(std::vector<StageReport> stages) {
+  Numbers numbers;
+  numbers.list(stages, [&](StageReport& stage) { visit(numbers, stage); });
+  return numbers.values();
+}
+
+std::vector<StageReport> unpacked(std::vector<double> values) {
+  Numbers numbers(std::move(values));
+  std::vector<StageReport> stages;
+  numbers.list(stages, [&](StageReport& stage) { visit(numbers, stage); });
+  return stages;
+}
+
 void PairSolver::save(output::CheckpointWriter& checkpoint, const std::string& prefix) const {
   Multiscale::State state = multiscale_->state();
   Numbers numbers;
