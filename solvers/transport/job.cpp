@@ -39,7 +39,7 @@ TransportJob::TransportJob(Problem problem, const parallel::Communicator& comm)
 TransportJob::~TransportJob() = default;
 
 bool TransportJob::has_state() const {
-  return solver_ && solver_->begun();
+  return pair_ > 0 || (solver_ && solver_->begun());
 }
 
 const Marginal& TransportJob::side(std::size_t number) const {
@@ -85,11 +85,11 @@ void TransportJob::begin_pair(run::Context& context) {
   reported_ = 0;
   context.log(fmt::format("{} with {}: regularisation {:.6g}, method {}: {}", a.name, b.name,
                           epsilon_, solver_->method(), solver_->reason()));
-  if (restored_) {
+  if (restored_ && restored_->pair) {
     solver_->restore(std::move(*restored_->pair));
-    restored_.reset();
     reported_ = solver_->multiscale().history().size();
   }
+  restored_.reset();
 }
 
 void TransportJob::advance(run::Context& context) {
@@ -199,8 +199,9 @@ std::int64_t TransportJob::checkpoint_bytes() const {
 void TransportJob::save(output::CheckpointWriter& checkpoint) const {
   // A finished run that did not converge may go on with other limits: from its last pair.
   const std::size_t pair = std::min(pair_, pairs() - 1);
+  const bool begun = solver_ && solver_->begun();
   std::vector<double> numbers{static_cast<double>(pair), epsilon_,
-                              finished() || symmetric_converged_ ? 1.0 : 0.0};
+                              finished() || symmetric_converged_ ? 1.0 : 0.0, begun ? 1.0 : 0.0};
   numbers.insert(numbers.end(), values_.begin(),
                  values_.begin() + static_cast<std::ptrdiff_t>(pair));
   checkpoint.replicated(job_numbers, numbers);
@@ -209,19 +210,21 @@ void TransportJob::save(output::CheckpointWriter& checkpoint) const {
     fingerprints.push_back(static_cast<std::int64_t>(marginal.fingerprint));
   }
   checkpoint.replicated(std::string(job_numbers) + "_fingerprints", fingerprints);
-  solver_->save(checkpoint, pair_prefix);
+  checkpoint.replicated(std::string(job_numbers) + "_history", packed(partial_.history));
+  if (begun) solver_->save(checkpoint, pair_prefix);
 }
 
 void TransportJob::load(const output::CheckpointReader& checkpoint) {
   const std::vector<double> numbers = checkpoint.reals(job_numbers);
-  parallel::require(numbers.size() >= 3, "the checkpoint has the shape that save() gave it");
+  parallel::require(numbers.size() >= 4, "the checkpoint has the shape that save() gave it");
   pair_ = static_cast<std::size_t>(numbers[0]);
   epsilon_ = numbers[1];
   symmetric_converged_ = numbers[2] > 0;
-  values_.assign(numbers.begin() + 3, numbers.end());
+  values_.assign(numbers.begin() + 4, numbers.end());
+  partial_.history = unpacked(checkpoint.reals(std::string(job_numbers) + "_history"));
   restored_ = std::make_unique<Restored>();
   restored_->fingerprints = checkpoint.integers(std::string(job_numbers) + "_fingerprints");
-  restored_->pair = PairSolver::load(comm_, checkpoint, pair_prefix);
+  if (numbers[3] > 0) restored_->pair = PairSolver::load(comm_, checkpoint, pair_prefix);
 }
 
 void TransportJob::record(output::Record& record) const {

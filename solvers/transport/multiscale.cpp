@@ -283,7 +283,10 @@ void Multiscale::advance(const std::function<void()>& poll) {
 
 SparsePlan* Multiscale::plan() {
   if (plan_ == nullptr) return nullptr;
-  if (by_sinkhorn_ && !plan_->search(at_, options_.epsilon, options_.most_pairs)) return nullptr;
+  // Sinkhorn's iteration stores none, and a search that did not fit has left none.
+  if (!plan_->stored() && !plan_->search(at_, options_.epsilon, options_.most_pairs)) {
+    return nullptr;
+  }
   plan_->evaluate(at_, options_.epsilon);
   return plan_.get();
 }
@@ -320,6 +323,8 @@ Multiscale::State Multiscale::state() const {
     state.at = newton_->potentials();
     state.newton = newton_->memory();
   }
+  // The plan that the results are taken from.
+  if (state.keeps_support()) state.newton.searched = plan_->searched_at();
   return state;
 }
 
@@ -348,6 +353,9 @@ void Multiscale::resume(State state) {
                             "the plan of the checkpoint does not fit on this number of ranks; "
                             "restart on as many as wrote it");
     }
+  } else if (state.keeps_support()) {
+    // plan() tries again at the last potentials where this does not fit.
+    plan_->search(state.newton.searched, epsilon_, options_.most_pairs);
   }
 }
 

@@ -90,10 +90,7 @@ double regularisation_of(const parallel::Communicator& comm, const Problem& prob
 PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& problem,
                        const Marginal& a, const Marginal& b, double epsilon,
                        const std::function<void()>& poll)
-    : comm_(comm),
-      problem_(problem),
-      epsilon_(epsilon),
-      mass_product_(a.total_mass * b.total_mass) {
+    : comm_(comm), problem_(problem), epsilon_(epsilon) {
   const bool matrix = problem.cost.kind == CostKind::matrix;
   Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
   const Marginal* sides[2] = {&a, &b};

@@ -21,6 +21,10 @@ namespace mensura::transport {
 double regularisation_of(const parallel::Communicator& comm, const Problem& problem,
                          const Marginal& a, const Marginal& b, const std::function<void()>& poll);
 
+/// Local. Reports of stages as the numbers of a checkpoint, and back.
+std::vector<double> packed(std::vector<StageReport> stages);
+std::vector<StageReport> unpacked(std::vector<double> numbers);
+
 /// One regularised problem between two loaded marginals (or of one with itself). Members are
 /// collective.
 class PairSolver {
