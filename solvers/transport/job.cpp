@@ -12,6 +12,7 @@
 #include "run/timers.hpp"
 #include "transport/exact_methods.hpp"
 #include "transport/pair_solver.hpp"
+#include "transport/prediction.hpp"
 #include "transport/results.hpp"
 
 namespace mensura::transport {
@@ -60,6 +61,7 @@ void TransportJob::load_marginals(run::Context& context) {
                             marginal.total, marginal.input_total, marginal.dimension));
   }
   check_pair(marginals_[0], marginals_[1], problem_.relaxation, problem_.strength);
+  check_memory();
   if (!restored_) return;
   for (std::size_t m = 0; m < marginals_.size(); ++m) {
     if (restored_->fingerprints.at(m) == static_cast<std::int64_t>(marginals_[m].fingerprint)) {
@@ -71,6 +73,23 @@ void TransportJob::load_marginals(run::Context& context) {
                     "changed; start anew in another folder",
                     marginals_[m].name));
   }
+}
+
+// What the points with mass will need, before anything is built on them.
+void TransportJob::check_memory() const {
+  std::vector<MarginalSize> sizes;
+  for (std::size_t s = 0; s < 2; ++s) {
+    sizes.push_back({side(s).total, side(s).dimension, side(s).grid});
+  }
+  const Footprint need = footprint(problem_, sizes, comm_.size());
+  output::check_memory(
+      comm_, need.bytes_per_rank,
+      need.plan_per_row > 0
+          ? fmt::format(
+                "a plan of about {:.0f} entries and a matrix of about {:.0f} for each of {} "
+                "points (use more ranks, or method: sinkhorn)",
+                need.plan_per_row, need.laplacian_per_row, sizes[0].points)
+          : fmt::format("a problem of {} points", sizes[0].points));
 }
 
 void TransportJob::begin_pair(run::Context& context) {

@@ -42,6 +42,7 @@ class TransportJob : public run::Job {
  private:
   struct Restored;
   void load_marginals(run::Context& context);
+  void check_memory() const;
   void begin_pair(run::Context& context);
   void end_pair(run::Context& context);
   void solve_exactly(run::Context& context);

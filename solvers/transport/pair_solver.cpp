@@ -16,12 +16,7 @@ namespace {
 
 // Points of the coarsest level; a full plan between so many is nothing.
 constexpr std::int64_t coarsest_points = 256;
-// Plans that are fatter than this on average are left to Sinkhorn's iteration, unless they are
-// small.
-constexpr std::int64_t most_pairs_per_point = 400;
 constexpr std::int64_t small_plan = std::int64_t{1} << 20U;
-// Above so many squared spacings the plan is fat and Sinkhorn's iteration needs few sweeps.
-constexpr double fat_unit = 2;
 
 // Lower corner of the cells: of the pixels of a grid, of the points otherwise.
 std::vector<double> anchor_of(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
@@ -109,7 +104,7 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     spacing = common_spacing(comm, a, x, b, y, poll);
     diameter = diameter_of(comm, x, y);
   }
-  choose(problem, !matrix && epsilon_ > fat_unit * weight * spacing * spacing);
+  choose(problem, !matrix && epsilon_ > fattest_newton * weight * spacing * spacing);
   MultiscaleOptions options;
   options.epsilon = epsilon_;
   options.tolerance = problem.tolerance;
@@ -120,7 +115,9 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
   options.max_newton = problem.max_newton;
   options.max_sinkhorn = problem.max_sinkhorn;
   const std::int64_t points = std::max(x.total, y.total) / comm.size() + 1;
-  options.most_pairs = std::max(small_plan, most_pairs_per_point * points);
+  options.most_pairs = problem.method == Method::newton
+                           ? std::int64_t{1} << 31U
+                           : std::max(small_plan, most_pairs_per_point * points);
   // Where coarse levels help: geometry, and marginals that Newton's method can meet.
   const bool levels = !matrix && !problem.reflected &&
                       (problem.relaxation == Relaxation::none ||
@@ -161,7 +158,7 @@ void PairSolver::choose(const Problem& problem, bool fat) {
   } else if (fat) {
     take("sinkhorn", fmt::format("the regularisation is above {:g} squared spacings: the plan is "
                                  "fat and sweeps converge quickly",
-                                 fat_unit));
+                                 fattest_newton));
   } else {
     take("newton", "the plan is sparse at this regularisation, and sweeps would be many");
   }
@@ -224,6 +221,11 @@ void PairSolver::describe(Answer& answer, const std::function<void()>& poll) {
   answer.converged = converged();
   answer.method = method_;
   answer.reason = reason_;
+  if (method_ == "newton" && multiscale_->history().back().method == "sinkhorn") {
+    answer.method = "sinkhorn";
+    answer.reason =
+        fmt::format("the plan has more than {} entries per point", most_pairs_per_point);
+  }
   const double rate = multiscale_->history().back().sweep_rate;
   if (rate > 0 && rate < 1) {
     answer.reason += fmt::format(

@@ -15,11 +15,13 @@ namespace mensura::transport {
 
 namespace {
 
-// Entries per row of the plan and of the Laplacian on images at the squared spacing, which the
-// finest level starts from (reference transport_robust 3: 55-83 and 140-350).
-constexpr double plan_at_spacing = 70, laplacian_at_spacing = 245;
-constexpr double bytes_per_entry = 12;
-constexpr double multigrid = 2.5;  // Laplacian with its hierarchy, in Laplacians
+// Entries per row of the plan and of the assembled Laplacian on images at the squared spacing,
+// which the finest level starts from: measured at 256 x 256 and 512 x 512, smooth images and
+// photographs.
+constexpr double plan_at_spacing = 76, laplacian_at_spacing = 140;
+// Cost, value and column; the Laplacian's own rows, PETSc's and hypre's copies and the hierarchy
+// (measured: 8 kB per pixel in all).
+constexpr double bytes_per_entry = 20, bytes_per_laplacian_entry = 45;
 // Clouds, trees, potentials, coarse levels, the input.
 constexpr double bytes_per_point = 500;
 // Of exact lines and slices: positions, mass, keys on both sides of a sort.
@@ -151,10 +153,16 @@ Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes,
     if (stores_plan(problem, sizes)) {
       const int d = sizes[0].dimension;
       const double squares = peak_squares(problem, sizes);
-      result.plan_per_row = std::min(columns, entries_per_row(plan_at_spacing, d, squares));
-      result.laplacian_per_row = std::min(rows, entries_per_row(laplacian_at_spacing, d, squares));
-      bytes +=
-          bytes_per_entry * rows * (result.plan_per_row + multigrid * result.laplacian_per_row);
+      const double plan = std::min(columns, entries_per_row(plan_at_spacing, d, squares));
+      // Fatter plans are not stored unless the deck insists.
+      if (problem.method == Method::newton ||
+          (squares <= fattest_newton && plan <= static_cast<double>(most_pairs_per_point))) {
+        result.plan_per_row = plan;
+        result.laplacian_per_row =
+            std::min(rows, entries_per_row(laplacian_at_spacing, d, squares));
+      }
+      bytes += rows * (bytes_per_entry * result.plan_per_row +
+                       bytes_per_laplacian_entry * result.laplacian_per_row);
     }
   }
   result.bytes_per_rank = static_cast<std::int64_t>(bytes / ranks);

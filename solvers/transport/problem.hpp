@@ -63,6 +63,13 @@ enum class Method { automatic, newton, sinkhorn, exact, line, circle, sliced };
 /// error (mass rule, reference/transport 2.3); the largest ones, a fixed number (count rule, 2.1).
 enum class Hessian { full, mass, count };
 
+/// `auto`: above so many squared spacings the plan is fat and Sinkhorn's iteration needs few
+/// sweeps.
+inline constexpr double fattest_newton = 2;
+/// Plans with more entries per point on average are left to Sinkhorn's iteration, unless they are
+/// small or the deck says newton.
+inline constexpr std::int64_t most_pairs_per_point = 400;
+
 /// A transport problem between two measures as the deck says it; no data yet.
 struct Problem {
   std::vector<MarginalSpec> marginals;
