@@ -269,7 +269,9 @@ void Multiscale::advance(const std::function<void()>& poll) {
 
 SparsePlan* Multiscale::plan() {
   if (plan_ == nullptr) return nullptr;
-  if (by_sinkhorn_ && !plan_->search(at_, options_.epsilon, options_.most_pairs)) return nullptr;
+  // Newton's steps leave the support behind, unless the run was restarted after the last one.
+  const bool known = !by_sinkhorn_ && plan_->searches() > 0;
+  if (!known && !plan_->search(at_, options_.epsilon, options_.most_pairs)) return nullptr;
   plan_->evaluate(at_, options_.epsilon);
   return plan_.get();
 }

@@ -97,7 +97,7 @@ inline std::vector<std::size_t> places(const transport::Cloud& cloud, const Meas
 inline std::vector<double> everywhere(const parallel::Communicator& comm,
                                       const transport::Cloud& cloud, const Measure& measure,
                                       std::span<const double> own) {
-  return transport::values_at(comm, cloud, own, 1, measure.ids);
+  return transport::values_at(comm, cloud.ids, own, 1, measure.ids);
 }
 
 using Wide = long double;
