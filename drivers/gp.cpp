@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   driver.name = "gp";
   driver.schema = gp::schema();
   driver.petsc_prefix = "gp_";
+  driver.restart_keys = {"solve", "petsc"};
   driver.predict = [](const input::Deck& deck, const parallel::Communicator& comm) {
     return gp::predict(gp::problem_from(deck), comm);
   };

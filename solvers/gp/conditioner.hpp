@@ -31,10 +31,10 @@ struct SolveReport {
   bool complete = true;         ///< solved to the tolerance, not just as far as deserved
 };
 
-/// What conjugate gradients remember from one solve to the next; a restart hands it back.
+/// What a conditioner knows from its last solve; a restart hands it back.
 struct ConditionerMemory {
-  std::vector<double> solution;    ///< own points: alpha of the last solve; empty: none
-  std::vector<double> factorised;  ///< own rows: the lift that the preconditioner knows; or empty
+  std::vector<double> solution;    ///< own points: alpha; empty: none
+  std::vector<double> factorised;  ///< own rows: the lift of the factor over measurements; or empty
 };
 
 /// Conditions the prior on linear measurements: state = Theta S alpha with (S' Theta S + R) alpha
@@ -46,20 +46,20 @@ class Conditioner {
   /// Collective. `state`: posterior mean of all own rows. `distance`: norm of the nonlinear
   /// residual at the point of linearisation, the same on all ranks; an iterative solve need not go
   /// much below what the next linearisation will change. 0: to the tolerance of the deck. Throws
-  /// Error{not_converged} or Error{numerical} on all ranks.
+  /// Error{not_converged} or Error{numerical} on all ranks; the memory is then that of the last
+  /// solve that did not fail.
   virtual SolveReport condition(const Measurements& measurements, double distance,
                                 std::span<double> state, const std::function<void()>& poll) = 0;
 
-  /// Collective, after condition(). log det of S' Theta S, as the small factor has it: only the
-  /// dense back end counts in the noise R.
+  /// Collective, after condition(). log det of S' Theta S + R, as the factor has it.
   virtual double log_determinant(const std::function<void()>& poll) = 0;
 
   /// Collective. Posterior mean of u at any points (row-major), after condition(). Empty when this
   /// back end has no kernel sums; then the mean is interpolated from the state (mean.hpp).
   virtual std::vector<double> mean_at(std::span<const double> coordinates) = 0;
 
-  virtual ConditionerMemory memory() const { return {}; }  ///< Local.
-  virtual void remember(ConditionerMemory) {}              ///< Local, before the first solve.
+  virtual ConditionerMemory memory() const = 0;         ///< Local.
+  virtual void remember(const ConditionerMemory&) = 0;  ///< Collective, before the first solve.
 
   virtual double nonzeros_per_row() const = 0;
   virtual void record(output::Value& entry) const = 0;  ///< Local: diagnostics of the factor

@@ -70,53 +70,53 @@ std::vector<double> DenseConditioner::replicate(std::span<const double> own_rows
   return parallel::exchange<double>(comm_, send, counts).data;
 }
 
-SolveReport DenseConditioner::condition(const Measurements& measurements, double /*distance*/,
-                                        std::span<double> state,
-                                        const std::function<void()>& poll) {
+// The functionals that a lift measures, of all points.
+Rows DenseConditioner::measured_rows(std::span<const double> lift) const {
   const auto own = static_cast<std::size_t>(pattern_.own);
   const auto n = static_cast<std::size_t>(total_);
-  // Measured functionals, values and noise of all points.
-  constexpr std::size_t width = kinds + 2;
-  std::vector<double> mine(own * width, 0.0);
+  std::vector<double> mine(own * kinds, 0.0);
   for (std::size_t p = 0; p < own; ++p) {
-    double* row = &mine[p * width];
     std::size_t kind = 0;
     for_each_kind(weights_, [&](const std::vector<double>& values) {
       for (auto r = static_cast<std::size_t>(layout_.first[p]);
            !values.empty() && r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
-        row[kind] += measurements.lift[r] * values[r];
+        mine[p * kinds + kind] += lift[r] * values[r];
       }
       ++kind;
     });
-    row[kinds] = measurements.value[p];
-    row[kinds + 1] = measurements.noise.empty() ? 0 : measurements.noise[p];
   }
-  const auto all = replicate(mine, static_cast<int>(width));
-  measured_.clear();
-  measured_.dimension = pattern_.dimension;
+  const auto all = replicate(mine, static_cast<int>(kinds));
+  Rows rows;
+  rows.dimension = pattern_.dimension;
   std::size_t kind = 0;
   const auto fill = [&](const std::vector<double>& values, std::vector<double>& to) {
     if (comm_.max(static_cast<std::int64_t>(!values.empty())) > 0) {
-      for (std::size_t i = 0; i < n; ++i) to.push_back(all[i * width + kind]);
+      for (std::size_t i = 0; i < n; ++i) to.push_back(all[i * kinds + kind]);
     }
     ++kind;
   };
-  fill(weights_.value, measured_.value);
-  fill(weights_.laplacian, measured_.laplacian);
-  for (std::size_t a = 0; a < 3; ++a) fill(weights_.gradient[a], measured_.gradient[a]);
-  for (std::size_t a = 0; a < 6; ++a) fill(weights_.hessian[a], measured_.hessian[a]);
+  fill(weights_.value, rows.value);
+  fill(weights_.laplacian, rows.laplacian);
+  for (std::size_t a = 0; a < 3; ++a) fill(weights_.gradient[a], rows.gradient[a]);
+  for (std::size_t a = 0; a < 6; ++a) fill(weights_.hessian[a], rows.hessian[a]);
   const auto d = static_cast<std::size_t>(pattern_.dimension);
   for (std::size_t i = 0; i < n; ++i) {
-    measured_.point.push_back(static_cast<std::int32_t>(i));
-    for (std::size_t a = 0; a < d; ++a) measured_.coordinate[a].push_back(coordinates_[i * d + a]);
+    rows.point.push_back(static_cast<std::int32_t>(i));
+    for (std::size_t a = 0; a < d; ++a) rows.coordinate[a].push_back(coordinates_[i * d + a]);
   }
+  return rows;
+}
 
+// Cholesky factor of the measurements' covariance (row-major, upper). `noise`: of all points.
+std::vector<double> DenseConditioner::factor(const Rows& measured, std::span<const double> noise,
+                                             const std::function<void()>& poll) {
+  const auto n = static_cast<std::size_t>(total_);
   const std::size_t stride = round_up(n);
   std::vector<double> matrix(n * stride);
-  covariance_.symmetric(measured_, matrix.data(), stride);
+  covariance_.symmetric(measured, matrix.data(), stride);
   for (std::size_t i = 0; i < n; ++i) {
     matrix[i * stride + i] *= 1 + nugget_;
-    matrix[i * stride + i] += all[i * width + kinds + 1];
+    matrix[i * stride + i] += noise[i];
   }
   poll();
   const std::size_t good = linear::cholesky(n, matrix.data(), stride);
@@ -131,13 +131,28 @@ SolveReport DenseConditioner::condition(const Measurements& measurements, double
     }
   });
   poll();
-  alpha_.resize(n);
+  return matrix;
+}
+
+SolveReport DenseConditioner::condition(const Measurements& measurements, double /*distance*/,
+                                        std::span<double> state,
+                                        const std::function<void()>& poll) {
+  const auto own = static_cast<std::size_t>(pattern_.own);
+  const auto n = static_cast<std::size_t>(total_);
+  const auto value = replicate(measurements.value, 1);
+  const auto noise =
+      replicate(measurements.noise.empty() ? std::vector<double>(own, 0.0) : measurements.noise, 1);
+  Rows measured = measured_rows(measurements.lift);
+  std::vector<double> matrix = factor(measured, noise, poll);
+  const std::size_t stride = round_up(n);
+  lift_ = measurements.lift;
+  measured_ = std::move(measured);
+  alpha_ = value;
   log_determinant_ = 0;
   SolveReport report;
   double size = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    alpha_[i] = all[i * width + kinds];
-    size += alpha_[i] * alpha_[i];
+    size += value[i] * value[i];
     log_determinant_ += 2 * std::log(matrix[i * stride + i]);
   }
   linear::solve_upper_transposed(n, matrix.data(), stride, 1, alpha_.data(), n);
@@ -148,10 +163,9 @@ SolveReport DenseConditioner::condition(const Measurements& measurements, double
   const auto fitted = sums(measured_);
   double rest = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    const double y = all[i * width + kinds];
-    const double gap = y - fitted[i] - all[i * width + kinds + 1] * alpha_[i];
+    const double gap = value[i] - fitted[i] - noise[i] * alpha_[i];
     rest += gap * gap;
-    report.quadratic += y * alpha_[i];
+    report.quadratic += value[i] * alpha_[i];
   }
   report.residual = size > 0 ? std::sqrt(rest / size) : std::sqrt(rest);
   RowGatherer gatherer(pattern_, layout_, weights_);
@@ -213,6 +227,22 @@ std::vector<double> DenseConditioner::mean_at(std::span<const double> coordinate
     rows.value.push_back(1);
   }
   return sums(rows);
+}
+
+ConditionerMemory DenseConditioner::memory() const {
+  if (alpha_.empty()) return {};
+  ConditionerMemory memory;
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    memory.solution.push_back(alpha_[pattern_.ids[p]]);
+  }
+  memory.factorised = lift_;
+  return memory;
+}
+
+void DenseConditioner::remember(const ConditionerMemory& memory) {
+  alpha_ = replicate(memory.solution, 1);
+  lift_ = memory.factorised;
+  measured_ = measured_rows(lift_);
 }
 
 void DenseConditioner::record(output::Value& entry) const {

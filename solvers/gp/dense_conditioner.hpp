@@ -25,11 +25,16 @@ class DenseConditioner final : public Conditioner {
     return log_determinant_;
   }
   std::vector<double> mean_at(std::span<const double> coordinates) override;
+  ConditionerMemory memory() const override;
+  void remember(const ConditionerMemory& memory) override;
   double nonzeros_per_row() const override { return 0.5 * static_cast<double>(total_ + 1); }
   void record(output::Value& entry) const override;
 
  private:
   std::vector<double> replicate(std::span<const double> own_rows, int width) const;
+  Rows measured_rows(std::span<const double> lift) const;
+  std::vector<double> factor(const Rows& measured, std::span<const double> noise,
+                             const std::function<void()>& poll);
   std::vector<double> sums(const Rows& rows);
 
   const parallel::Communicator& comm_;
@@ -40,6 +45,8 @@ class DenseConditioner final : public Conditioner {
   double nugget_;
   std::int64_t total_ = 0;  // points
   std::vector<double> coordinates_;
+  // Of the last solve: its lift (own rows), the functionals that it measured, their weights.
+  std::vector<double> lift_;
   Rows measured_;
   std::vector<double> alpha_;
   double log_determinant_ = 0;

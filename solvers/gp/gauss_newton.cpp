@@ -74,6 +74,7 @@ GaussNewton::GaussNewton(const parallel::Communicator& comm, const Pattern& patt
   const auto local = static_cast<PetscInt>(layout.own);
   check_petsc(VecCreateMPI(comm.handle(), local, static_cast<PetscInt>(layout.total), state_.put()),
               "VecCreateMPI");
+  check_petsc(VecDuplicate(state_.get(), earlier_.put()), "VecDuplicate");
   check_petsc(VecDuplicate(state_.get(), defect_.put()), "VecDuplicate");
   check_petsc(VecDuplicate(state_.get(), initial_defect_.put()), "VecDuplicate");
   check_petsc(SNESCreate(comm.handle(), snes_.put()), "SNESCreate");
@@ -257,6 +258,17 @@ NewtonStep GaussNewton::step(const std::function<void()>& poll, bool last) {
     evaluated_ = true;
     return last_;
   }
+  check_petsc(VecCopy(state_.get(), earlier_.get()), "VecCopy");
+  try {
+    advance();
+  } catch (...) {
+    check_petsc(VecCopy(earlier_.get(), state_.get()), "VecCopy");
+    throw;
+  }
+  return last_;
+}
+
+void GaussNewton::advance() {
   check_petsc(SNESSetInitialFunction(snes_.get(), initial_defect_.get()), "SNESSetInitialFunction");
   const int code = SNESSolve(snes_.get(), nullptr, state_.get());
   if (auto failure = std::exchange(failure_, nullptr)) std::rethrow_exception(failure);
@@ -270,7 +282,6 @@ NewtonStep GaussNewton::step(const std::function<void()>& poll, bool last) {
   Vec defect = nullptr;
   check_petsc(SNESGetFunction(snes_.get(), &defect, nullptr, nullptr), "SNESGetFunction");
   check_petsc(VecCopy(defect, initial_defect_.get()), "VecCopy");
-  return last_;
 }
 
 void GaussNewton::state(std::span<double> rows) const {

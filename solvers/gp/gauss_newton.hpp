@@ -50,7 +50,8 @@ class GaussNewton {
               bool converged);
 
   /// Collective. The first call evaluates G at the start, every further one takes a damped step and
-  /// evaluates G there: one linear solve each. `last`: a complete one, whatever comes of it.
+  /// evaluates G there: one linear solve each. `last`: a complete one, whatever comes of it. Throws
+  /// what the conditioner throws; state and mean are then those of the evaluation before.
   NewtonStep step(const std::function<void()>& poll, bool last = false);
 
   bool converged() const noexcept { return converged_; }
@@ -61,6 +62,7 @@ class GaussNewton {
 
  private:
   struct Callbacks;
+  void advance();
   void evaluate(Vec x, Vec f);
   void search(SNESLineSearch line_search);
   double merit(Vec x) const;
@@ -76,7 +78,7 @@ class GaussNewton {
   std::int64_t interior_total_ = 0;
   Measurements measurements_;
   std::vector<double> mean_;
-  linear::Vector state_, defect_, initial_defect_;
+  linear::Vector state_, earlier_, defect_, initial_defect_;  // earlier_: state before a step
   linear::Nonlinear snes_;
   const std::function<void()>* poll_ = nullptr;
   std::exception_ptr failure_;

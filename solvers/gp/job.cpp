@@ -52,8 +52,8 @@ std::string input_files(const Problem& problem) {
 
 struct GpJob::HistoryEntry {
   double time = 0, relative_step = 0, damping = 0, equation_residual = 0;
-  double iterations = 0, residual = 0, quadratic = 0;
-  static constexpr std::size_t width = 7;
+  double iterations = 0, residual = 0, quadratic = 0, complete = 1;
+  static constexpr std::size_t width = 8;
 };
 
 // What a checkpoint held, until the set-up is there to take it.
@@ -122,7 +122,7 @@ void GpJob::begin() {
     }
     start = from_state_blocks(restored_->state);
     mean_ = from_state_blocks(restored_->mean);
-    if (remembers()) {
+    if (steps_done_ > 0) {
       system_.conditioner().remember(
           {parallel::fetch_rows(comm_, restored_->solution, system_.points(), 1, own_ids()),
            from_state_blocks(restored_->factorised)});
@@ -147,12 +147,7 @@ void GpJob::begin() {
     step.relative_step = last.relative_step;
     step.damping = last.damping;
     step.equation_residual = last.equation_residual;
-    newton_->resume(mean_, step, steps_done_, solved_ && !stalled_);
-    if (problem_.factor.method == FactorMethod::dense) {  // its kernel sums need the weights again
-      newton_->start(start, values, noise);
-      newton_->step([] {});
-      newton_->mean(mean_);
-    }
+    newton_->resume(mean_, step, steps_done_, solved_);
   }
   restored_.reset();
 }
@@ -160,12 +155,13 @@ void GpJob::begin() {
 void GpJob::note(const NewtonStep& step, double time, run::Context& context) {
   history_.push_back({time, step.relative_step, step.damping, step.equation_residual,
                       static_cast<double>(step.solve.iterations), step.solve.residual,
-                      step.solve.quadratic});
+                      step.solve.quadratic, step.solve.complete ? 1.0 : 0.0});
   context.log(fmt::format(
-      "{}step {}: relative change {:.3g}, residual of the equation {:.3g}, {} iterations{}",
+      "{}step {}: relative change {:.3g}, residual of the equation {:.3g}, {} iterations{}{}",
       problem_.time ? fmt::format("time {:g}, ", time) : "Gauss-Newton ", history_.size(),
       step.relative_step, step.equation_residual, step.solve.iterations,
-      step.damping < 1 ? fmt::format(", damped by {:g}", step.damping) : ""));
+      step.damping < 1 ? fmt::format(", damped by {:g}", step.damping) : "",
+      step.solve.complete ? "" : ", to what this step deserves"));
 }
 
 void GpJob::newton_step(run::Context& context) {
@@ -174,18 +170,34 @@ void GpJob::newton_step(run::Context& context) {
   newton_->mean(mean_);
   ++steps_done_;
   note(step, 0, context);
-  solved_ = newton_->converged();
-  if (!solved_ && steps_done_ >= problem_.solve.max_newton) {
-    solved_ = true;
-    stalled_ = true;
+  const bool converged = newton_->converged();
+  if (!converged && !last) return;
+  find_determinant(context);
+  solved_ = true;
+  stalled_ = !converged;
+  if (stalled_) {
     context.warn(fmt::format(
         "Gauss-Newton did not converge in {} steps: the last relative change is "
         "{:.3g}, wanted {:g}; "
         "raise factor.neighbours (5 is safer on irregular points) or solve.max_newton, or loosen "
-        "solve.newton",
-        steps_done_, step.relative_step, problem_.solve.newton));
+        "solve.newton{}",
+        steps_done_, step.relative_step, problem_.solve.newton, slow_steps()));
   }
-  if (solved_) find_determinant(context);
+}
+
+// A remark when the last steps shrank in proportion: Gauss-Newton does so when the smallest norm
+// that fits the equation is large, however fine the points.
+std::string GpJob::slow_steps() const {
+  constexpr std::size_t span = 4;
+  if (history_.size() <= span) return {};
+  const double before = history_[history_.size() - 1 - span].relative_step;
+  const double rate = std::pow(history_.back().relative_step / before, 1.0 / span);
+  if (!(rate > 0.5)) return {};
+  return fmt::format(
+      ". The last steps shrank by a factor of {:.2g} each, as they do when source and boundary "
+      "data "
+      "do not fit together (in a corner, say) or the solution is rougher than prior.kernel",
+      rate);
 }
 
 void GpJob::time_step(run::Context& context) {
@@ -202,15 +214,32 @@ void GpJob::time_step(run::Context& context) {
   std::vector<double> values, noise;
   system_.measured(next, values, noise);
   newton_->start(mean_, std::move(values), std::move(noise));
-  NewtonStep step;
-  int count = 0;
-  do {
-    step = newton_->step(context.poll);
-    note(step, next, context);
-  } while (++count < problem_.time->newton_steps && !newton_->converged());
+  const std::size_t entries = history_.size();
+  try {
+    int count = 0;
+    do {
+      note(newton_->step(context.poll), next, context);
+    } while (++count < problem_.time->newton_steps && !newton_->converged());
+  } catch (...) {
+    history_.resize(entries);  // a time step is done as a whole, or not at all
+    throw;
+  }
   newton_->mean(mean_);
-  solved_ = ++steps_done_ >= time_steps();
-  if (solved_) find_determinant(context);
+  ++steps_done_;
+  if (steps_done_ < time_steps()) return;
+  find_determinant(context);
+  solved_ = true;
+}
+
+// A dense mean at points is that of the last solve, which may belong to an unfinished time step.
+bool GpJob::recover() {
+  if (!has_state()) return false;
+  failed_ = true;
+  const bool known = !problem_.time || problem_.factor.method == FactorMethod::sparse;
+  if (!solved_ && known) {
+    answer_ = answer(comm_, problem_, system_, mean_, time_after(steps_done_), [] {});
+  }
+  return true;
 }
 
 // The evidence is not told for noisy data with a sparse factor.
@@ -221,11 +250,6 @@ void GpJob::find_determinant(run::Context& context) {
 
 bool GpJob::knows_evidence() const {
   return problem_.data.empty() || problem_.factor.method == FactorMethod::dense;
-}
-
-// There is something for the conditioner of the next run to know.
-bool GpJob::remembers() const {
-  return steps_done_ > 0 && problem_.factor.method == FactorMethod::sparse;
 }
 
 run::Progress GpJob::progress() const {
@@ -285,7 +309,7 @@ std::vector<double> GpJob::from_state_blocks(std::span<const double> block) cons
 
 std::int64_t GpJob::checkpoint_bytes() const {
   if (!system_.ready()) return 1 << 20;
-  return state_bytes(problem_, system_.points(), system_.equation().state_rows()) +
+  return state_bytes(system_.points(), system_.equation().state_rows()) +
          static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8);
 }
 
@@ -301,7 +325,7 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
   const std::int64_t first = blocks.begin(comm_.rank()) * width, total = system_.points() * width;
   checkpoint.distributed(state_name, to_state_blocks(state), first, total);
   checkpoint.distributed(mean_name, to_state_blocks(mean_), first, total);
-  if (remembers()) {
+  if (steps_done_ > 0) {  // there is something for the conditioner of the next run to know
     const ConditionerMemory memory = system_.conditioner().memory();
     const auto solution =
         parallel::to_blocks(comm_, memory.solution, 1, own_ids(), system_.points());
@@ -312,7 +336,7 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
   for (const HistoryEntry& entry : history_) {
     history.insert(history.end(),
                    {entry.time, entry.relative_step, entry.damping, entry.equation_residual,
-                    entry.iterations, entry.residual, entry.quadratic});
+                    entry.iterations, entry.residual, entry.quadratic, entry.complete});
   }
   checkpoint.replicated(history_name, history);
   checkpoint.replicated(determinant_name, std::vector<double>{log_determinant_});
@@ -329,15 +353,15 @@ void GpJob::load(const output::CheckpointReader& checkpoint) {
       counts.size() == 5 && determinant.size() == 1 && history.size() % HistoryEntry::width == 0,
       "the checkpoint has the shape that save() gave it");
   steps_done_ = counts[0];
-  solved_ = counts[1] != 0;
-  stalled_ = counts[2] != 0;
+  // A search that stalled goes on.
+  solved_ = counts[1] != 0 && counts[2] == 0;
   log_determinant_ = determinant[0];
   restored_ = std::make_unique<Restored>();
   restored_->fingerprint = static_cast<std::uint64_t>(counts[3]);
   const std::int64_t width = counts[4];
   for (std::size_t i = 0; i < history.size(); i += HistoryEntry::width) {
     history_.push_back({history[i], history[i + 1], history[i + 2], history[i + 3], history[i + 4],
-                        history[i + 5], history[i + 6]});
+                        history[i + 5], history[i + 6], history[i + 7]});
   }
   const parallel::Blocks blocks{checkpoint.extent(state_name) / width, comm_.size()};
   const std::int64_t first = blocks.begin(comm_.rank()) * width;
@@ -363,6 +387,7 @@ void GpJob::record(output::Record& record) const {
     object.emplace_back("equation_residual", entry.equation_residual);
     object.emplace_back("cg_iterations", static_cast<std::int64_t>(entry.iterations));
     object.emplace_back("residual", entry.residual);
+    object.emplace_back("complete", static_cast<std::int64_t>(entry.complete));
     record.add_history(std::move(object));
   }
   const auto add = [&](const char* name, output::Value value, const char* status = nullptr) {
@@ -375,8 +400,9 @@ void GpJob::record(output::Record& record) const {
   if (history_.empty()) return;
   if (answer_) {
     if (answer_->error_known) {
-      add("error_l2", answer_->error_l2);
-      add("error_linf", answer_->error_linf);
+      const char* status = failed_ ? "of the last step before the failure" : nullptr;
+      add("error_l2", answer_->error_l2, status);
+      add("error_linf", answer_->error_linf, status);
     } else {
       add("error_l2", output::Value(), "no exact solution in the deck");
       add("error_linf", output::Value(), "no exact solution in the deck");

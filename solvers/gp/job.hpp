@@ -23,18 +23,19 @@ class GpJob : public run::Job {
   GpJob(Problem problem, const parallel::Communicator& comm);
   ~GpJob() override;
 
-  bool finished() const override { return answer_.has_value(); }
+  bool finished() const override { return answer_.has_value() && !failed_; }
   void advance(run::Context& context) override;
   run::Progress progress() const override;
   void save(output::CheckpointWriter& checkpoint) const override;
   void load(const output::CheckpointReader& checkpoint) override;
   void record(output::Record& record) const override;
+  bool recover() override;
   /// After a restart too, the checkpoint before stays the newest until the set-up is done.
   bool has_state() const override { return system_.ready() && !history_.empty(); }
   bool converged() const override { return !stalled_; }
   std::int64_t checkpoint_bytes() const override;
 
-  /// Local. The mean, once the job is finished.
+  /// Local. The mean, once the job is finished; that of the last good step when a solve failed.
   const std::optional<Answer>& result() const { return answer_; }
 
  private:
@@ -45,9 +46,9 @@ class GpJob : public run::Job {
   void newton_step(run::Context& context);
   void time_step(run::Context& context);
   void note(const NewtonStep& step, double time, run::Context& context);
+  std::string slow_steps() const;
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
-  bool remembers() const;
   bool knows_evidence() const;
   void find_determinant(run::Context& context);
   std::vector<std::uint64_t> own_ids() const;
@@ -65,6 +66,7 @@ class GpJob : public run::Job {
   double log_determinant_ = 0;   // of the last linear system, once solved
   bool solved_ = false;
   bool stalled_ = false;  // Gauss-Newton took its last step without converging
+  bool failed_ = false;   // a step was not finished; answer_ is of the one before
   std::optional<Answer> answer_;
 };
 

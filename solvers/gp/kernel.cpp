@@ -68,6 +68,12 @@ const std::vector<std::string>& family_names() {
   return names;
 }
 
+double prior_variance(const Kernel& kernel) {
+  double sum = 0;
+  for (const KernelTerm& term : kernel.terms) sum += term.weight;
+  return sum;
+}
+
 int half_order(Family family) {
   return family == Family::gaussian ? 0 : static_cast<int>(family) + 1;
 }

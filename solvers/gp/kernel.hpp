@@ -36,6 +36,9 @@ struct Kernel {
 /// exist, and every axis is seen by some factor.
 void check(const Kernel& kernel, int dimension);
 
+/// Local. k(x, x).
+double prior_variance(const Kernel& kernel);
+
 /// p of Matern p + 1/2; 0 for the Gaussian.
 int half_order(Family family);
 /// Local. Whether a factor sees an axis, and its length there.

@@ -34,7 +34,7 @@ struct Pair {
 
 /// The points of this rank, split into the two blocks, and the first coincident pairs.
 struct Blocks {
-  BlockPoints boundary, inner;
+  BlockPoints first, second;
   std::vector<Pair> pairs;  ///< ascending, at most named_pairs
 };
 
@@ -43,25 +43,44 @@ void keep_first(std::vector<Pair>& pairs) {
   if (pairs.size() > named_pairs) pairs.resize(named_pairs);
 }
 
+/// Ranges of ids, and which of them are of the first block.
+struct Sets {
+  std::vector<std::int64_t> offsets;
+  std::uint64_t first_block = 1;  ///< bit l: set l
+
+  explicit Sets(const PointSet& points)
+      : offsets{0, points.counts[0], points.counts[0] + points.counts[1]} {
+    for (std::size_t i = 0; i < points.data_precise.size(); ++i) {
+      // Sets beyond the engine's 64 are ordered with the interior; no answer depends on it.
+      const std::size_t label = offsets.size() - 1;
+      if (label >= 63) break;
+      offsets.push_back(offsets.back() + points.data_counts[i]);
+      if (points.data_precise[i] != 0) first_block |= std::uint64_t{1} << label;
+    }
+    if (offsets.back() < points.total() || offsets.size() == 3) offsets.push_back(points.total());
+  }
+  bool in_first_block(std::uint64_t id) const {
+    return (first_block >> points::label_of(id, offsets) & 1U) != 0;
+  }
+};
+
 /// Visits the sites of the neighbour engine. The engine's squared distances are those of
 /// order_distance2: products and sums in axis order, not fused.
 class Collector {
  public:
-  Collector(const PointSet& points, int k)
-      : boundary_count_(static_cast<std::uint64_t>(points.counts[0])),
-        k_(static_cast<std::size_t>(k)) {
-    blocks_.boundary.dimension = blocks_.inner.dimension = points.dimension;
+  Collector(const Sets& sets, int dimension, int k) : sets_(sets), k_(static_cast<std::size_t>(k)) {
+    blocks_.first.dimension = blocks_.second.dimension = dimension;
   }
 
   void add(std::span<const double> position, std::uint64_t id,
-           std::span<const points::Neighbour> boundary) {
-    const bool on_boundary = id < boundary_count_;
-    BlockPoints& block = on_boundary ? blocks_.boundary : blocks_.inner;
+           std::span<const points::Neighbour> nearest_first) {
+    const bool first = sets_.in_first_block(id);
+    BlockPoints& block = first ? blocks_.first : blocks_.second;
     block.coordinates.insert(block.coordinates.end(), position.begin(), position.end());
     block.ids.push_back(id);
     for (std::size_t i = 0; i < k_; ++i) {
-      const bool known = !on_boundary && i < boundary.size();
-      block.nearest.push_back(known ? boundary[i].distance2 : infinity);
+      const bool known = !first && i < nearest_first.size();
+      block.nearest.push_back(known ? nearest_first[i].distance2 : infinity);
     }
   }
 
@@ -86,17 +105,17 @@ class Collector {
   }
 
  private:
-  std::uint64_t boundary_count_;
+  const Sets& sets_;
   std::size_t k_;
   Blocks blocks_;
 };
 
-/// Collective. Distributes the points by recursive bisection and finds, for every inner point, the
-/// k nearest boundary points.
+/// Collective. Distributes the points by recursive bisection and finds, for every point of the
+/// second block, the k nearest ones of the first.
 Blocks distribute(const Communicator& comm, PointSet points, int k,
                   const std::function<void()>& poll) {
-  Collector collector(points, k);
-  const auto [boundary, interior, data] = points.counts;
+  const Sets sets(points);
+  Collector collector(sets, points.dimension, k);
   const std::int64_t total = points.total();
   if (total < 2) {  // no neighbours to search for
     for (std::size_t i = 0; i < points.ids.size(); ++i) {
@@ -111,11 +130,11 @@ Blocks distribute(const Communicator& comm, PointSet points, int k,
                                  {.dimension = points.dimension,
                                   .coordinates = std::move(points.coordinates),
                                   .ids = std::move(points.ids),
-                                  .offsets = {0, boundary, boundary + interior, total}},
+                                  .offsets = sets.offsets},
                                  neighbours);
-  const points::Request nearest_boundary{.labels = 1, .neighbours = neighbours};
+  const points::Request nearest_first{.labels = sets.first_block, .neighbours = neighbours};
   engine.search(
-      {&nearest_boundary, 1}, ~std::uint64_t{0}, 0, 1,
+      {&nearest_first, 1}, ~std::uint64_t{0}, 0, 1,
       [&](const points::Neighbourhood& site) {
         if (site.copies.size() > 1) collector.add_pair(site.position, site.copies);
         collector.add(site.position, site.copies.front(), site.lists[0]);
@@ -215,8 +234,8 @@ OrderedPoints maximin_order(const Communicator& comm, PointSet points, int k,
   result.points.counts = points.counts;
   Blocks blocks = distribute(comm, std::move(points), k, poll);
   refuse_coincident(comm, std::move(blocks.pairs), result.points.dimension, name_of);
-  order_block(comm, std::move(blocks.boundary), 0, k, poll, result);
-  order_block(comm, std::move(blocks.inner), 1, k, poll, result);
+  order_block(comm, std::move(blocks.first), 0, k, poll, result);
+  order_block(comm, std::move(blocks.second), 1, k, poll, result);
   return result;
 }
 

@@ -12,10 +12,11 @@
 
 namespace mensura::gp {
 
-/// The place of a point in the elimination order: boundary block first, inside a block descending
-/// key, then ascending hash, then ascending id (which only decides when two 64-bit hashes agree).
+/// The place of a point in the elimination order: the block of the boundary first, inside a block
+/// descending key, then ascending hash, then ascending id (which only decides when two 64-bit
+/// hashes agree).
 struct OrderKey {
-  std::uint32_t block = 0;  ///< 0: boundary; 1: interior and data
+  std::uint32_t block = 0;  ///< 0: boundary and precise data; 1: the others
   double scale2 = 0;        ///< squared key at choice: distance to the k-th nearest chosen point
   std::uint64_t hash = 0;   ///< of the coordinates' bits; knows neither file order nor rank
   std::uint64_t id = 0;
@@ -37,8 +38,11 @@ std::uint64_t coordinate_hash(const double* coordinates, int dimension) noexcept
 /// fused operations.
 double order_distance2(const double* a, const double* b, int dimension) noexcept;
 
-/// Collective. Exact k-maximin order: the boundary points by themselves first, then interior and
-/// data points together, starting from the distances to the boundary points. Equal, bit for bit, to
+/// Collective. Exact k-maximin order: boundary and precise data points first, then interior and
+/// other data points together, starting from the distances to those of the first block. (Known
+/// values of u screen each other and the equation's functionals, which do not screen them: precise
+/// data among the interior points make a factor that preconditions nothing. Noisy data do not
+/// screen, and come best with the others.) Equal, bit for bit, to
 /// the sequential farthest-point order (priority: larger key, then smaller hash) on any number of
 /// ranks, and so is the number of rounds: a point may be chosen in a round when it has the highest
 /// priority among all unchosen points in the open ball of its own key (reference: gp_pde 4.2).

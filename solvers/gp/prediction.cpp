@@ -44,9 +44,8 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
   return result;
 }
 
-std::int64_t state_bytes(const Problem& problem, std::int64_t points, int state_rows) {
-  const int numbers =
-      problem.factor.method == FactorMethod::sparse ? 3 * state_rows + 1 : 2 * state_rows;
+std::int64_t state_bytes(std::int64_t points, int state_rows) {
+  const int numbers = 3 * state_rows + 1;
   return points * numbers * std::int64_t{sizeof(double)} + (1 << 16);
 }
 
@@ -57,7 +56,7 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
   const int rows = make_equation(problem.equation, size.dimension)->state_rows();
   run::Prediction prediction;
   prediction.memory_bytes = need.bytes_per_rank;
-  prediction.checkpoint_bytes = state_bytes(problem, points, rows);
+  prediction.checkpoint_bytes = state_bytes(points, rows);
   // Points move twice; every conjugate-gradient iteration sends the border of the ranks' regions
   // four times, about 10 widths of the finest spacing.
   const double d = size.dimension;

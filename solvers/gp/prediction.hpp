@@ -20,7 +20,7 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
 
 /// Local. Bytes that a checkpoint holds of the points, all ranks: state, mean, and what conjugate
 /// gradients remember.
-std::int64_t state_bytes(const Problem& problem, std::int64_t points, int state_rows);
+std::int64_t state_bytes(std::int64_t points, int state_rows);
 
 /// Collective. For --dry-run; reads headers of files only.
 run::Prediction predict(const Problem& problem, const parallel::Communicator& comm);

@@ -45,12 +45,6 @@ class WriteArray {
   PetscScalar* data_ = nullptr;
 };
 
-// Noise variance over that of the prior above which the Woodbury formula of the preconditioner
-// cancels to nothing (its smallest eigenvalues are 1 / noise, next to 1e10 of the factor). Such
-// noise is added to the small factor instead: it only preconditions, and CG solves the exact
-// system.
-constexpr double strong_noise = 1e-3;
-
 // Change of a measured functional, relative to itself, that the small factor bears.
 constexpr double most_move = 0.1;
 
@@ -65,12 +59,6 @@ std::size_t width_of(const RowLayout& layout, std::size_t points) {
   std::int32_t width = 1;
   for (std::size_t p = 0; p < points; ++p) width = std::max(width, layout.rows_of(p));
   return static_cast<std::size_t>(width);
-}
-
-double variance_of(const Kernel& prior) {
-  double sum = 0;
-  for (const KernelTerm& term : prior.terms) sum += term.weight;
-  return sum;
 }
 
 // sum over a point's rows of lift x weights, for one kind of weight.
@@ -147,7 +135,6 @@ SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const P
       factor_spec_(factor),
       solve_spec_(solve),
       covariance_(prior, pattern.dimension),
-      prior_variance_(variance_of(prior)),
       small_layout_(make_layout(comm, pattern, {1, 1, 1})),
       big_(comm, pattern, layout),
       small_(comm, pattern, small_layout_),
@@ -172,7 +159,7 @@ SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const P
     check_petsc(MatCreateVecs(mat, vector.put(), nullptr), "MatCreateVecs");
   };
   make(big_.lower(), big_vector_);
-  for (linear::Vector* vector : {&alpha_, &data_, &residual_, &half_})
+  for (linear::Vector* vector : {&alpha_, &earlier_, &data_, &residual_, &half_})
     make(small_.lower(), *vector);
   const std::size_t points = pattern.ids.size();
   const auto reserve = [&](const std::vector<double>& kind, std::vector<double>& small) {
@@ -215,6 +202,9 @@ void SparseConditioner::make_solver() {
               "KSPSetConvergenceTest");
   check_petsc(KSPSetFromOptions(krylov), "KSPSetFromOptions");
   check_petsc(KSPGetTolerances(krylov, &tolerance_, nullptr, nullptr, nullptr), "KSPGetTolerances");
+  PetscErrorCode (*chosen)(KSP, PetscInt, PetscReal, KSPConvergedReason*, void*) = nullptr;
+  check_petsc(KSPGetConvergenceTest(krylov, &chosen, nullptr, nullptr), "KSPGetConvergenceTest");
+  own_test_ = chosen == &Callbacks::test;
 }
 
 void SparseConditioner::lift(Vec small, Vec big) const {
@@ -250,14 +240,13 @@ void SparseConditioner::apply_operator(Vec x, Vec y) const {
   lift(x, big_vector_.get());
   apply_prior(big_vector_.get());
   restrict_to(big_vector_.get(), y);
-  if (noise_) noise_->add(x, y);
+  if (noise_variance_.empty()) return;
+  const ReadArray from(x);
+  WriteArray to(y);
+  for (std::size_t p = 0; p < noise_variance_.size(); ++p) to[p] += noise_variance_[p] * from[p];
 }
 
 void SparseConditioner::apply_preconditioner(Vec x, Vec y) const {
-  if (noise_ && !strong_noise_) {
-    noise_->apply(small_.lower(), x, y, half_.get());
-    return;
-  }
   check_petsc(MatMult(small_.lower(), x, half_.get()), "MatMult");
   check_petsc(MatMultTranspose(small_.lower(), half_.get(), y), "MatMultTranspose");
 }
@@ -322,7 +311,6 @@ void SparseConditioner::share_lift() {
 
 // Collective. The small factor of the present lift and noise.
 void SparseConditioner::factor_small(const std::function<void()>& poll) {
-  const std::size_t points = pattern_.ids.size();
   share_lift();
   combine(weights_.value, lift_, layout_, small_weights_.value);
   combine(weights_.laplacian, lift_, layout_, small_weights_.laplacian);
@@ -330,22 +318,15 @@ void SparseConditioner::factor_small(const std::function<void()>& poll) {
     combine(weights_.gradient[a], lift_, layout_, small_weights_.gradient[a]);
   for (std::size_t a = 0; a < 6; ++a)
     combine(weights_.hessian[a], lift_, layout_, small_weights_.hessian[a]);
-  noise_.reset();  // that of an earlier solve
-  const bool noisy = comm_.max(static_cast<std::int64_t>(!noise_variance_.empty())) > 0;
-  std::vector<double> added;  // noise that enters the preconditioner's factor itself
-  if (noisy) {
-    noise_ = std::make_unique<Noise>(comm_, noise_variance_);
-    double largest = 0;
-    for (const double variance : noise_variance_) largest = std::max(largest, variance);
-    strong_noise_ = comm_.max(largest) > strong_noise * prior_variance_;
-    if (strong_noise_) {
-      added.assign(points, 0.0);
-      std::copy(noise_variance_.begin(), noise_variance_.end(), added.begin());
-      pattern_.halo.fill(comm_, added, pattern_.own, 1);
-    }
+  // The noise enters the factor: it only preconditions, and conjugate gradients solve the exact
+  // system.
+  std::vector<double> noise;
+  if (comm_.max(static_cast<std::int64_t>(!noise_variance_.empty())) > 0) {
+    noise = noise_variance_;
+    noise.resize(pattern_.ids.size(), 0.0);
+    pattern_.halo.fill(comm_, noise, pattern_.own, 1);
   }
-  small_.compute(comm_, small_weights_, covariance_, factor_spec_.nugget, poll, added);
-  if (noise_ && !strong_noise_) noise_->factor(small_.lower());
+  small_.compute(comm_, small_weights_, covariance_, factor_spec_.nugget, poll, noise);
   factorised_.assign(lift_.begin(), lift_.begin() + static_cast<std::ptrdiff_t>(layout_.own));
 }
 
@@ -355,11 +336,11 @@ ConditionerMemory SparseConditioner::memory() const {
   return {{alpha.data(), alpha.data() + pattern_.own}, factorised_};
 }
 
-void SparseConditioner::remember(ConditionerMemory memory) {
+void SparseConditioner::remember(const ConditionerMemory& memory) {
   WriteArray to(alpha_.get());
   for (std::size_t p = 0; p < memory.solution.size(); ++p) to[p] = memory.solution[p];
   solved_ = true;
-  factorised_ = std::move(memory.factorised);
+  factorised_ = memory.factorised;
   restored_ = true;
 }
 
@@ -435,7 +416,13 @@ SolveReport SparseConditioner::condition(const Measurements& measurements, doubl
   }
   size_ = size;
   if (size > 0) {
-    report.iterations = solve(data_.get(), std::min(distance / size, 1.0), poll);
+    check_petsc(VecCopy(alpha_.get(), earlier_.get()), "VecCopy");
+    try {
+      report.iterations = solve(data_.get(), std::min(distance / size, 1.0), poll);
+    } catch (...) {
+      check_petsc(VecCopy(earlier_.get(), alpha_.get()), "VecCopy");
+      throw;
+    }
   } else {
     check_petsc(VecSet(alpha_.get(), 0), "VecSet");
     target_ = tolerance_;

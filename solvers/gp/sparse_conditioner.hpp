@@ -7,7 +7,6 @@
 
 #include "gp/conditioner.hpp"
 #include "gp/covariance.hpp"
-#include "gp/noise.hpp"
 #include "gp/problem.hpp"
 #include "gp/sparse_factor.hpp"
 #include "linear/handles.hpp"
@@ -34,9 +33,11 @@ class SparseConditioner final : public Conditioner {
   double log_determinant(const std::function<void()>& poll) override;
   std::vector<double> mean_at(std::span<const double>) override { return {}; }
   ConditionerMemory memory() const override;
-  void remember(ConditionerMemory memory) override;
+  void remember(const ConditionerMemory& memory) override;
   double nonzeros_per_row() const override;
   void record(output::Value& entry) const override;
+  /// Local. False when options replace the convergence test: all solves are complete then.
+  bool adapts() const noexcept { return own_test_; }
 
  private:
   struct Callbacks;  // what PETSc calls
@@ -62,9 +63,7 @@ class SparseConditioner final : public Conditioner {
   FactorSpec factor_spec_;
   SolveSpec solve_spec_;
   Covariance covariance_;
-  double prior_variance_ = 1;
   std::vector<double> variance_;  // own rows: of the functionals under the prior
-  bool strong_noise_ = false;     // the noise is in the small factor
   RowLayout small_layout_;
   RowWeights small_weights_;
   std::vector<double> lift_;            // own and ghost rows; ghosts as of the last small factor
@@ -74,8 +73,7 @@ class SparseConditioner final : public Conditioner {
   linear::TriangularSolver theta_;
   FactorStatistics big_statistics_, small_statistics_;
   linear::TriangularStatistics forward_, backward_;
-  linear::Vector big_vector_, alpha_, data_, residual_, half_;
-  std::unique_ptr<Noise> noise_;
+  linear::Vector big_vector_, alpha_, earlier_, data_, residual_, half_;
   linear::Matrix operator_;
   void* standard_test_ = nullptr;  // PETSc's convergence test; the solver destroys it
   linear::Krylov krylov_;
@@ -84,6 +82,7 @@ class SparseConditioner final : public Conditioner {
   double distance_ = 0;                // of the linearisation, relative to the data
   bool warm_ = false;                  // the running solve began at the last solution
   const std::function<void()>* poll_ = nullptr;
+  bool own_test_ = true;
   bool solved_ = false;    // alpha_ holds a solution
   bool restored_ = false;  // factorised_ is that of another run; its factor is yet to be computed
 };

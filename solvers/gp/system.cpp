@@ -17,6 +17,13 @@
 
 namespace mensura::gp {
 
+namespace {
+
+// Variance of data's noise, over that of the prior, up to which they count as precise.
+constexpr double precise_noise = 1e-3;
+
+}  // namespace
+
 System::System(const Problem& problem, const parallel::Communicator& comm)
     : problem_(problem), comm_(comm) {}
 
@@ -71,6 +78,10 @@ void System::order(run::Context& context) {
   description.dimension = points.dimension;
   description.counts = points.counts;
   description.data_counts = points.data_counts;
+  const double variance = prior_variance(problem_.prior);
+  for (const DataSpec& data : problem_.data) {
+    points.data_precise.push_back(data.noise * data.noise <= precise_noise * variance ? 1 : 0);
+  }
   const auto phase = context.timers.phase("ordering");
   ordered_ = maximin_order(
       comm_, std::move(points), problem_.factor.neighbours,
@@ -231,9 +242,15 @@ void System::factor(run::Context& context) {
                                                       problem_.prior, problem_.factor.nugget);
     return;
   }
-  conditioner_ =
+  auto conditioner =
       std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.prior,
                                           problem_.factor, problem_.solve, context.poll);
+  if (problem_.solve.warm_start && !conditioner->adapts()) {
+    context.warn(
+        "options replace the convergence test of the conjugate gradients, so that no linear "
+        "solve stops early");
+  }
+  conditioner_ = std::move(conditioner);
   context.log(fmt::format("factor of {} rows, {:.1f} nonzeros per row", layout_.total,
                           conditioner_->nonzeros_per_row()));
 }

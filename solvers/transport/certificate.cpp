@@ -2,6 +2,7 @@
 #include "transport/certificate.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -87,20 +88,33 @@ double linear_cost(const SparsePlan& plan) {
   return sum.value();
 }
 
-Certificate certify(const SparsePlan& plan, const Potentials& at, const Cost& cost) {
-  const parallel::Communicator& comm = plan.comm();
+namespace {
+
+// A plan scaled down to its marginals: its cost and what rows and columns miss.
+struct Rounded {
+  double cost = 0;
+  std::vector<double> rows, columns;
+};
+
+Rounded rounded(const SparsePlan& plan) {
   const Cloud& x = plan.x();
   const Cloud& y = plan.y();
   const Pairs& pairs = plan.pairs();
-  std::vector<double> u(x.own()), v(y.own()), rows(x.own()), columns(y.own());
+  std::vector<double> u(x.own()), v(y.own());
+  Rounded result;
+  result.rows.resize(x.own());
+  result.columns.resize(y.own());
   for (std::size_t i = 0; i < u.size(); ++i) u[i] = std::min(1.0, x.mass[i] / plan.row_sums()[i]);
-  plan.multiply_transposed(u, columns);
+  plan.multiply_transposed(u, result.columns);
   for (std::size_t j = 0; j < v.size(); ++j) {
-    v[j] = columns[j] > 0 ? std::min(1.0, y.mass[j] / columns[j]) : 0;
-    columns[j] = std::max(0.0, y.mass[j] - v[j] * columns[j]);
+    double& column = result.columns[j];
+    v[j] = column > 0 ? std::min(1.0, y.mass[j] / column) : 0;
+    column = std::max(0.0, y.mass[j] - v[j] * column);
   }
-  plan.multiply(v, rows);
-  for (std::size_t i = 0; i < u.size(); ++i) rows[i] = std::max(0.0, x.mass[i] - u[i] * rows[i]);
+  plan.multiply(v, result.rows);
+  for (std::size_t i = 0; i < u.size(); ++i) {
+    result.rows[i] = std::max(0.0, x.mass[i] - u[i] * result.rows[i]);
+  }
   std::vector<double> ghost(plan.ghosts().size());
   plan.ghosts().forward(v, ghost);
   parallel::ExactSum sum;
@@ -110,10 +124,44 @@ Certificate certify(const SparsePlan& plan, const Potentials& at, const Cost& co
       sum.add(u[i] * plan.values()[k] * ghost[pairs.columns[k]] * pairs.cost[k]);
     }
   }
+  parallel::reduce(plan.comm(), std::span(&sum, 1));
+  result.cost = sum.value();
+  return result;
+}
+
+// f m + g m.
+double value_of(const parallel::Communicator& comm, const Cloud& x, std::span<const double> f,
+                const Cloud& y, std::span<const double> g) {
+  parallel::ExactSum sum;
+  for (std::size_t i = 0; i < f.size(); ++i) sum.add(f[i] * x.mass[i]);
+  for (std::size_t j = 0; j < g.size(); ++j) sum.add(g[j] * y.mass[j]);
   parallel::reduce(comm, std::span(&sum, 1));
+  return sum.value();
+}
+
+}  // namespace
+
+Certificate certify(const SparsePlan& plan, const Potentials& at, const Cost& cost) {
+  const Rounded plan_part = rounded(plan);
   Certificate result;
-  result.primal = sum.value() + product_cost(comm, x, y, rows, columns, cost, result.remainder);
-  result.dual = dual_value(comm, x, y, at.g, cost);
+  result.primal = plan_part.cost + product_cost(plan.comm(), plan.x(), plan.y(), plan_part.rows,
+                                                plan_part.columns, cost, result.remainder);
+  result.dual = dual_value(plan.comm(), plan.x(), plan.y(), at.g, cost);
+  return result;
+}
+
+Certificate certify(const SparsePlan& plan, const Potentials& at, const CostRows& cost) {
+  const Rounded plan_part = rounded(plan);
+  std::array<parallel::ExactSum, 2> missing;
+  for (const double mass : plan_part.rows) missing[0].add(mass);
+  for (const double mass : plan_part.columns) missing[1].add(mass);
+  parallel::reduce(plan.comm(), missing);
+  Certificate result;
+  result.remainder = std::max(missing[0].value(), missing[1].value());
+  result.primal = plan_part.cost + result.remainder * std::max(0.0, cost.largest(plan.comm()));
+  const std::vector<double> f = cost.hard_rows(plan.comm(), at.g);
+  const std::vector<double> g = cost.hard_columns(plan.comm(), plan.y(), f);
+  result.dual = value_of(plan.comm(), plan.x(), f, plan.y(), g);
   return result;
 }
 
@@ -121,11 +169,7 @@ double dual_value(const parallel::Communicator& comm, const Cloud& x, const Clou
                   std::span<const double> start, const Cost& cost) {
   const std::vector<double> f = hard_transform(comm, x, y, start, cost);
   const std::vector<double> g = hard_transform(comm, y, x, f, cost);
-  parallel::ExactSum dual;
-  for (std::size_t i = 0; i < f.size(); ++i) dual.add(f[i] * x.mass[i]);
-  for (std::size_t j = 0; j < g.size(); ++j) dual.add(g[j] * y.mass[j]);
-  parallel::reduce(comm, std::span(&dual, 1));
-  return dual.value();
+  return value_of(comm, x, f, y, g);
 }
 
 }  // namespace mensura::transport

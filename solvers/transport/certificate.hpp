@@ -22,6 +22,7 @@ struct Certificate {
 /// c-transforms, f = c-transform of g, g = c-transform of f (reference/transport 2.7). `plan` holds
 /// the values at `at`.
 Certificate certify(const SparsePlan& plan, const Potentials& at, const Cost& cost);
+Certificate certify(const SparsePlan& plan, const Potentials& at, const CostRows& cost);
 
 /// Collective. Cost of the product of what rows and columns miss (own points, >= 0, of the same
 /// mass up to rounding), by moments or, for other costs than the squared one, an upper bound;

@@ -228,7 +228,7 @@ std::vector<Option> sections() {
            .default_value = "false",
            .help = "heat kernel with reflecting walls in place of exp(-cost / regularisation); "
                    "grids, sinkhorn"},
-          section("sliced", sliced_table(), "directions of method: sliced", "{}"),
+          section("sliced", sliced_table(), "directions of method: sliced; 500 without it"),
           {.key = "plan",
            .kind = Kind::boolean,
            .default_value = "true",
@@ -315,7 +315,7 @@ Problem problem_from(const input::Deck& deck) {
   problem.divergence = deck["divergence"].flag();
   problem.exact = deck["certificate"]["exact"].flag();
   problem.reflected = deck["reflected"].flag();
-  problem.directions = deck["sliced"]["directions"].integer();
+  if (deck["sliced"].present()) problem.directions = deck["sliced"]["directions"].integer();
   problem.seed = input::read_run(deck.root()).seed;
   problem.max_sinkhorn = deck["solve"]["max_sinkhorn"].integer();
   problem.max_newton = deck["solve"]["max_newton"].integer();

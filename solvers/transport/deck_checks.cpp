@@ -244,7 +244,7 @@ void check_reflected(const Node&, const Node& root, Diagnostics& diagnostics) {
 }
 
 void check_sliced_section(const Node&, const Node& root, Diagnostics& diagnostics) {
-  if (!root["sliced"].given() || root["method"].text() == "sliced") return;
+  if (!root["sliced"].present() || root["method"].text() == "sliced") return;
   diagnostics.error(root["sliced"], fmt::format("found method: {}; the section goes with method: "
                                                 "sliced",
                                                 root["method"].text()));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "parallel/by_index.hpp"
 #include "parallel/exchange.hpp"
@@ -60,10 +61,11 @@ void pack_row(const PlanAnswer& plan, std::size_t row, std::int64_t start,
   }
 }
 
-void deliver(const parallel::Communicator& comm, const Parcels& parcels,
-             const parallel::Blocks& blocks, InputOrderPlan& result) {
+void deliver(const parallel::Communicator& comm, Parcels parcels, const parallel::Blocks& blocks,
+             InputOrderPlan& result) {
   const auto runs = parallel::exchange<Run>(comm, parcels.runs, parcels.run_counts);
   const auto entries = parallel::exchange<Entry>(comm, parcels.entries, parcels.entry_counts);
+  parcels = {};  // the largest arrays of all: gone before the next ones come
   const std::int64_t first = blocks.begin(comm.rank());
   parallel::agree(comm, [&] {
     const auto own = static_cast<std::size_t>(blocks.size(comm.rank()));
@@ -161,7 +163,7 @@ InputOrderPlan to_input_order(const parallel::Communicator& comm, const PlanAnsw
       pack_row(plan, row, static_cast<std::int64_t>(own_starts[row]), blocks, parcels);
     }
   });
-  deliver(comm, parcels, blocks, result);
+  deliver(comm, std::move(parcels), blocks, result);
   return result;
 }
 

@@ -14,6 +14,8 @@
 
 namespace mensura::transport {
 
+class CostRows;
+
 /// Sums against the Gibbs kernel of one edge between the clouds x (rows) and y (columns), in the
 /// log domain, with the product of the marginals as reference (reference/transport_robust 1):
 ///   soft_rows:     f(x) = -eps log sum_y m(y) exp((g(y) - c(x, y)) / eps)
@@ -66,5 +68,9 @@ std::unique_ptr<Kernel> make_matrix_kernel(const parallel::Communicator& comm, c
                                            std::int64_t x_input_total, const Cloud& y,
                                            std::int64_t y_input_total, const CostSpec& cost,
                                            double weight);
+
+/// The same with a matrix that is there already.
+std::unique_ptr<Kernel> make_matrix_kernel(const parallel::Communicator& comm, const Cloud& x,
+                                           const Cloud& y, std::shared_ptr<const CostRows> rows);
 
 }  // namespace mensura::transport

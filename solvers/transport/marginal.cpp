@@ -232,9 +232,13 @@ void check_sizes(const Problem& problem, std::span<const MarginalSize> sizes) {
 }
 
 std::int64_t loading_bytes(const MarginalSize& size, int ranks) {
-  // Values as read, then coordinates, mass and ids of what is kept.
-  const std::int64_t per_point = 8 * (std::int64_t{size.dimension} + 3);
-  return (size.points / ranks + 1) * per_point;
+  // Values (and places of a cloud) as read, then coordinates, mass and ids of what is kept.
+  const std::int64_t coordinates = (size.grid ? 1 : 2) * std::int64_t{size.dimension};
+  const std::int64_t per_point = 8 * (coordinates + 3);
+  // Grids are shared by rows.
+  const std::int64_t rows = size.grid ? size.grid->shape[0] : size.points;
+  const std::int64_t most = rows / ranks + (rows % ranks != 0 ? 1 : 0);
+  return most * (size.points / rows) * per_point;
 }
 
 Marginal load_marginal(const parallel::Communicator& comm, const MarginalSpec& spec, bool normalise,

@@ -11,6 +11,7 @@
 #include "parallel/exact_sum.hpp"
 #include "parallel/exchange.hpp"
 #include "points/aligned.hpp"
+#include "transport/cost_rows.hpp"
 #include "transport/kernel.hpp"
 #include "transport/pace.hpp"
 #include "transport/running_sum.hpp"
@@ -26,77 +27,10 @@ using linear::load;
 constexpr double nothing = -std::numeric_limits<double>::infinity();
 constexpr std::size_t chunk = 32;
 
-// Every rank's numbers on every rank, in rank order: as long as a row of the matrix, of which every
-// rank holds many.
-template <class T>
-std::vector<T> everywhere(const parallel::Communicator& comm, std::span<const T> own) {
-  std::vector<T> sent;
-  parallel::agree(comm, [&] {
-    for (int r = 0; r < comm.size(); ++r) sent.insert(sent.end(), own.begin(), own.end());
-  });
-  const std::vector<std::int64_t> counts(static_cast<std::size_t>(comm.size()),
-                                         static_cast<std::int64_t>(own.size()));
-  return parallel::exchange<T>(comm, sent, counts).data;
-}
-
-// The rows of x's own points with the columns in the global order of y, every row padded to eight.
-class CostRows {
- public:
-  CostRows(const parallel::Communicator& comm, const Cloud& x, std::int64_t x_input_total,
-           const Cloud& y, std::int64_t y_input_total, const CostSpec& cost, double weight) {
-    const auto info = output::inspect(comm, cost.file.string(), cost.dataset);
-    if (info.shape != std::vector<std::int64_t>{x_input_total, y_input_total}) {
-      std::string shape;
-      for (const auto extent : info.shape)
-        shape += (shape.empty() ? "" : ", ") + std::to_string(extent);
-      throw parallel::Error(parallel::ExitCode::input_data,
-                            info.path + ":" + info.dataset + " has shape (" + shape +
-                                "); the cost matrix of these marginals has a row for each of the " +
-                                std::to_string(x_input_total) +
-                                " points of the first and a column for each of the " +
-                                std::to_string(y_input_total) + " of the second");
-    }
-    const auto block = output::read_points(comm, cost.file.string(), cost.dataset);
-    columns_ = static_cast<std::size_t>(y.total);
-    stride_ = (columns_ + 7) / 8 * 8;
-    output::check_memory(comm, static_cast<std::int64_t>(x.own() * stride_ * 8),
-                         "the cost matrix " + info.path + ":" + info.dataset);
-    parallel::agree(comm, [&] { entries_.resize(x.own() * stride_, 0); });
-    const auto order = everywhere<std::uint64_t>(comm, y.ids);
-    fill(comm, x, block, order, weight);
-  }
-
-  const double* row(std::size_t i) const { return &entries_[i * stride_]; }
-  std::size_t columns() const { return columns_; }
-  std::size_t stride() const { return stride_; }
-
- private:
-  // In batches: copies of all rows at once would need the memory of several matrices.
-  void fill(const parallel::Communicator& comm, const Cloud& x, const output::PointBlock& block,
-            const std::vector<std::uint64_t>& order, double weight) {
-    const auto width = static_cast<std::size_t>(block.dimension);
-    const std::size_t batch = std::max<std::size_t>(1, (std::size_t{1} << 22) / width);
-    const std::int64_t batches = comm.max(static_cast<std::int64_t>((x.own() + batch - 1) / batch));
-    for (std::int64_t b = 0; b < batches; ++b) {
-      const std::size_t begin = std::min(x.own(), static_cast<std::size_t>(b) * batch);
-      const std::size_t count = std::min(batch, x.own() - begin);
-      const auto rows =
-          parallel::fetch_rows(comm, block.values, block.total, static_cast<int>(width),
-                               std::span(x.ids).subspan(begin, count));
-      for (std::size_t i = 0; i < count; ++i) {
-        double* to = &entries_[(begin + i) * stride_];
-        for (std::size_t j = 0; j < columns_; ++j) to[j] = weight * rows[i * width + order[j]];
-      }
-    }
-  }
-
-  std::size_t columns_ = 0, stride_ = 0;
-  points::AlignedVector<double> entries_;
-};
-
 class MatrixKernel final : public Kernel {
  public:
-  MatrixKernel(const parallel::Communicator& comm, const Cloud& x, const Cloud& y, CostRows rows)
+  MatrixKernel(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
+               std::shared_ptr<const CostRows> rows)
       : comm_(comm), x_(x), y_(y), rows_(std::move(rows)) {
     const std::int64_t own[1] = {static_cast<std::int64_t>(y.own())};
     y_counts_ = comm.all_gather<std::int64_t>(own);
@@ -148,7 +82,7 @@ class MatrixKernel final : public Kernel {
   const parallel::Communicator& comm_;
   const Cloud& x_;
   const Cloud& y_;
-  CostRows rows_;
+  std::shared_ptr<const CostRows> rows_;
   std::vector<std::int64_t> y_counts_;
   double seconds_ = 0;
 };
@@ -156,11 +90,11 @@ class MatrixKernel final : public Kernel {
 // Eight columns of one row per register; the lanes are joined at the end.
 template <bool Moment>
 ScaledSum MatrixKernel::row_sum(std::size_t row, const double* logarithms, double epsilon) const {
-  const double* cost = rows_.row(row);
+  const double* cost = rows_->row(row);
   const Eight factor = all(-1 / epsilon);
   RunningSum state;
-  for (std::size_t j = 0; j < rows_.stride(); j += 8 * chunk) {
-    const std::size_t count = std::min(chunk, (rows_.stride() - j) / 8);
+  for (std::size_t j = 0; j < rows_->stride(); j += 8 * chunk) {
+    const std::size_t count = std::min(chunk, (rows_->stride() - j) / 8);
     alignas(64) double exponents[8 * chunk];
     Eight top = all(nothing);
     for (std::size_t k = 0; k < count; ++k) {
@@ -188,7 +122,7 @@ std::vector<ScaledSum> MatrixKernel::row_sums(double epsilon, std::span<const do
   std::vector<ScaledSum> result;
   parallel::agree(comm_, [&] {
     columns.assign(received.begin(), received.end());
-    columns.resize(rows_.stride(), nothing);
+    columns.resize(rows_->stride(), nothing);
     result.resize(x_.own());
   });
   Pace pace(poll);
@@ -212,7 +146,7 @@ RunningSum MatrixKernel::column_sums(std::size_t column, std::span<const double>
     Eight top = all(nothing);
     for (std::size_t i = 0; i < count; ++i) {
       const Eight exponent =
-          fused(load(rows_.row(begin + i) + column), factor, all(logarithms[begin + i]));
+          fused(load(rows_->row(begin + i) + column), factor, all(logarithms[begin + i]));
       top = larger(top, exponent);
       store(exponent, exponents + 8 * i);
     }
@@ -227,10 +161,10 @@ std::vector<double> MatrixKernel::column_parts(double epsilon, std::span<const d
   std::vector<double> own, parts;
   parallel::agree(comm_, [&] {
     own = logarithms(x_, f, epsilon);
-    parts.resize(2 * rows_.stride());
+    parts.resize(2 * rows_->stride());
   });
   Pace pace(poll);
-  const std::size_t groups = rows_.stride() / 8;
+  const std::size_t groups = rows_->stride() / 8;
   for (std::size_t piece = 0; piece < pieces(); ++piece) {
     for (std::size_t g = groups * piece / pieces(); g < groups * (piece + 1) / pieces(); ++g) {
       const RunningSum state = column_sums(8 * g, own, epsilon);
@@ -244,7 +178,7 @@ std::vector<double> MatrixKernel::column_parts(double epsilon, std::span<const d
     }
     pace.worked(seconds_ / static_cast<double>(pieces()));
   }
-  parts.resize(2 * rows_.columns());
+  parts.resize(2 * rows_->columns());
   return parts;
 }
 
@@ -270,8 +204,14 @@ std::unique_ptr<Kernel> make_matrix_kernel(const parallel::Communicator& comm, c
                                            std::int64_t x_input_total, const Cloud& y,
                                            std::int64_t y_input_total, const CostSpec& cost,
                                            double weight) {
-  return std::make_unique<MatrixKernel>(
-      comm, x, y, CostRows(comm, x, x_input_total, y, y_input_total, cost, weight));
+  return make_matrix_kernel(
+      comm, x, y,
+      std::make_shared<CostRows>(comm, x, x_input_total, y, y_input_total, cost, weight));
+}
+
+std::unique_ptr<Kernel> make_matrix_kernel(const parallel::Communicator& comm, const Cloud& x,
+                                           const Cloud& y, std::shared_ptr<const CostRows> rows) {
+  return std::make_unique<MatrixKernel>(comm, x, y, std::move(rows));
 }
 
 }  // namespace mensura::transport

@@ -119,7 +119,13 @@ Potentials Multiscale::first_guess(const Stage& stage, const std::function<void(
   Potentials start;
   start.f.assign(here.x.own(), 0.0);
   start.g.assign(here.y.own(), 0.0);
-  if (cost_ == nullptr || options_.only_sinkhorn) return start;  // its first sweep does the same
+  if (options_.only_sinkhorn) return start;  // its first sweep does the same
+  if (cost_ == nullptr) {
+    const Kernel& sums = kernel_at(stage.level);
+    sums.soft_rows(stage.epsilon, start.g, start.f, poll);
+    sums.soft_columns(stage.epsilon, start.f, start.g, poll);
+    return start;
+  }
   start.g = soft_transform(comm_, here.y, here.x, start.f, stage.epsilon, *cost_);
   start.f = soft_transform(comm_, here.x, here.y, start.g, stage.epsilon, *cost_);
   return start;
@@ -128,9 +134,11 @@ Potentials Multiscale::first_guess(const Stage& stage, const std::function<void(
 void Multiscale::enter(std::size_t level) {
   if (level_ == level) return;
   newton_.reset();
-  kernel_.reset();
+  if (level_ < levels_.size()) kernel_.reset();
   plan_.reset();
-  if (cost_ != nullptr) {
+  if (options_.rows != nullptr) {
+    plan_ = std::make_unique<SparsePlan>(comm_, levels_[level].x, levels_[level].y, *options_.rows);
+  } else {
     plan_ = std::make_unique<SparsePlan>(comm_, levels_[level].x, levels_[level].y, *cost_);
   }
   past_.clear();
@@ -148,6 +156,8 @@ bool Multiscale::start_newton(const Stage& stage, Potentials start, const Newton
   options.rho = rho();
   options.max_steps = options_.max_newton;
   options.most_pairs = options_.most_pairs;
+  options.hessian = options_.hessian;
+  options.kept_per_point = options_.kept_per_point;
   newton_ = std::make_unique<Newton>(*plan_, std::move(start), options);
   if (memory != nullptr ? newton_->resume(*memory) : newton_->begin()) return true;
   newton_.reset();
@@ -155,10 +165,14 @@ bool Multiscale::start_newton(const Stage& stage, Potentials start, const Newton
 }
 
 const Kernel& Multiscale::kernel() {
-  const Level& here = levels_[level_];
+  return kernel_at(level_);
+}
+
+const Kernel& Multiscale::kernel_at(std::size_t level) {
+  const Level& here = levels_[level];
   if (!kernel_) {
-    kernel_ = level_ == 0 && make_kernel_ ? make_kernel_(here.x, here.y)
-                                          : make_blocked_kernel(comm_, here.x, here.y, *cost_);
+    kernel_ = level == 0 && make_kernel_ ? make_kernel_(here.x, here.y)
+                                         : make_blocked_kernel(comm_, here.x, here.y, *cost_);
   }
   return *kernel_;
 }

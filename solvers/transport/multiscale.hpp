@@ -31,6 +31,9 @@ struct MultiscaleOptions {
   std::int64_t max_newton = 60, max_sinkhorn = 100000;
   std::int64_t most_pairs = std::int64_t{1} << 31U;  ///< on one rank
   double first_epsilon = 0;                          ///< where the coarsest level begins
+  Hessian hessian = Hessian::full;
+  double kept_per_point = 2;       ///< of the count rule
+  const CostRows* rows = nullptr;  ///< of a cost matrix, in place of a cost; outlives the object
 };
 
 /// A transport problem along a list of stages: on every level of the hierarchy some regularisations
@@ -90,6 +93,7 @@ class Multiscale {
   void start_stage(const std::function<void()>& poll);
   void enter(std::size_t level);
   bool start_newton(const Stage& stage, Potentials start, const Newton::Memory* memory);
+  const Kernel& kernel_at(std::size_t level);
   bool sweep(const std::function<void()>& poll);
   void finish_stage(bool accepted);
   Potentials first_guess(const Stage& stage, const std::function<void()>& poll);

@@ -227,6 +227,36 @@ bool Newton::solve(const Laplacian& laplacian, double shift, const std::vector<d
   return comm.min(static_cast<std::int64_t>(finite && reason > 0)) > 0;
 }
 
+// The value that so many entries of all ranks reach, as the count rule keeps them: bisection on the
+// logarithm, to 1e-3.
+double Newton::count_threshold() const {
+  const auto wanted = static_cast<std::int64_t>(std::ceil(
+      options_.kept_per_point * static_cast<double>(std::max(plan_.x().total, plan_.y().total))));
+  if (plan_.total() <= wanted) return 0;
+  double low = -750, high = 1;
+  while (high - low > 1e-3) {
+    const double middle = (low + high) / 2, threshold = std::exp(middle);
+    std::int64_t above = 0;
+    for (const double value : plan_.values()) above += value >= threshold;
+    (plan_.comm().sum(above) >= wanted ? low : high) = middle;
+  }
+  return std::exp(low);
+}
+
+// The plan without what the deck's rule leaves out; none: all of it counts.
+std::optional<SparsePlan> Newton::thinned() const {
+  if (options_.hessian == Hessian::full) return std::nullopt;
+  if (options_.hessian == Hessian::count) {
+    const double threshold = count_threshold();
+    return plan_.thinned([&](std::size_t, double value, double) { return value >= threshold; });
+  }
+  const double share = 0.01 * std::min(1.0, state_.error) * static_cast<double>(plan_.x().total) /
+                       static_cast<double>(std::max<std::int64_t>(plan_.total(), 1));
+  return plan_.thinned([&](std::size_t row, double value, double column) {
+    return value >= share * plan_.row_sums()[row] || value >= share * column;
+  });
+}
+
 // The Newton direction, with the shift raised until it is one that can be followed.
 Newton::Direction Newton::direction() {
   const auto extra = [&](const Cloud& cloud, std::span<const double> potential) {
@@ -237,7 +267,8 @@ Newton::Direction Newton::direction() {
     }
     return result;
   };
-  const Laplacian laplacian(plan_, extra(plan_.x(), at_.f), extra(plan_.y(), at_.g));
+  const std::optional<SparsePlan> thin = thinned();
+  const Laplacian laplacian(thin ? *thin : plan_, extra(plan_.x(), at_.f), extra(plan_.y(), at_.g));
   std::vector<double> rhs(static_cast<std::size_t>(laplacian.own())), solution;
   laplacian.right_hand_side(state_.row_residual, state_.column_residual, rhs);
   Direction result;

@@ -6,9 +6,11 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "transport/laplacian.hpp"
+#include "transport/problem.hpp"
 #include "transport/sparse_plan.hpp"
 
 namespace mensura::transport {
@@ -17,6 +19,8 @@ struct NewtonOptions {
   double epsilon = 1;
   double tolerance = 1e-9;  ///< of the larger L1 error of the two marginals
   double rho = std::numeric_limits<double>::infinity();  ///< Kullback-Leibler penalty
+  Hessian hessian = Hessian::full;
+  double kept_per_point = 2;  ///< of the count rule, points of the larger side
   std::int64_t max_steps = 60;
   int warm_sweeps = 20;                              ///< of Sinkhorn, before the first step
   std::int64_t most_pairs = std::int64_t{1} << 31U;  ///< on one rank
@@ -76,6 +80,8 @@ class Newton {
   };
   bool search();
   void sweep_to_the_end();
+  std::optional<SparsePlan> thinned() const;
+  double count_threshold() const;
   State evaluate(const Potentials& at);
   void sinkhorn(int sweeps);
   Direction direction();

@@ -138,7 +138,10 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
   }
   const double weight = problem.edges.empty() ? 1 : problem.edges[0].weight;
   double spacing = 0, diameter = 1;
-  if (!matrix) {
+  if (matrix) {
+    rows_ =
+        std::make_shared<CostRows>(comm, x, a.input_total, y, b.input_total, problem.cost, weight);
+  } else {
     cost_ = std::make_unique<Cost>(problem.cost, weight, a.dimension);
     spacing = common_spacing(comm, a, x, b, y, poll);
     diameter = diameter_of(comm, x, y);
@@ -161,6 +164,13 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
                       (problem.relaxation == Relaxation::none ||
                        problem.relaxation == Relaxation::kullback_leibler);
   options.first_epsilon = matrix ? 64 * epsilon_ : weight * diameter * diameter / 8;
+  if (problem.initial_regularisation) {
+    options.first_epsilon =
+        *problem.initial_regularisation / problem.final_regularisation * epsilon_;
+  }
+  options.hessian = problem.hessian;
+  options.kept_per_point = problem.kept_per_point;
+  options.rows = rows_.get();
   const std::vector<double> anchor = anchor_of(comm, x, y, spacing, a.grid && b.grid);
   std::vector<Level> hierarchy;
   if (levels) {
@@ -177,16 +187,14 @@ void PairSolver::choose(const Problem& problem, bool fat) {
     method_ = method;
     reason_ = reason;
   };
-  const bool forced = problem.cost.kind == CostKind::matrix || problem.reflected ||
-                      problem.relaxation == Relaxation::total_variation ||
+  const bool forced = problem.reflected || problem.relaxation == Relaxation::total_variation ||
                       problem.relaxation == Relaxation::partial;
   if (problem.method == Method::newton || problem.method == Method::sinkhorn) {
     take(problem.method == Method::newton ? "newton" : "sinkhorn", "as the deck says");
   } else if (forced) {
-    take("sinkhorn", problem.cost.kind == CostKind::matrix ? "the cost is a matrix"
-                     : problem.reflected                   ? "the kernel is the reflected one"
-                                         : "Newton's method knows exact marginals and the "
-                                           "Kullback-Leibler penalty only");
+    take("sinkhorn", problem.reflected ? "the kernel is the reflected one"
+                                       : "Newton's method knows exact marginals and the "
+                                         "Kullback-Leibler penalty only");
   } else if (fat) {
     take("sinkhorn", fmt::format("the regularisation is above {:g} squared spacings: the plan is "
                                  "fat and sweeps converge quickly",
@@ -202,8 +210,7 @@ MakeKernel PairSolver::kernel_for(const Problem& problem, const Marginal& a,
   const double weight = problem.edges.empty() ? 1 : problem.edges[0].weight;
   return [this, &problem, x_grid, y_grid, weight](const Cloud& x, const Cloud& y) {
     if (problem.cost.kind == CostKind::matrix) {
-      return make_matrix_kernel(comm_, x, input_totals_[0], y, input_totals_[1], problem.cost,
-                                weight);
+      return make_matrix_kernel(comm_, x, y, rows_);
     }
     if (problem.reflected) return make_reflected_kernel(comm_, x, *x_grid, y, *y_grid, weight);
     if (x_grid && y_grid && cost_->separable()) {
@@ -278,10 +285,11 @@ void PairSolver::describe(Answer& answer, const std::function<void()>& poll) {
     x.transported = row_sums(kernel, finest.x, at, epsilon_, poll);
     y.transported = column_sums(kernel, finest.y, at, epsilon_, poll);
   }
-  if (balanced && cost_ != nullptr && !problem_.reflected) {
-    const Certificate bounds =
-        plan != nullptr ? certify(*plan, at, *cost_)
-                        : certify(comm_, multiscale_->kernel(), finest, at, epsilon_, *cost_, poll);
+  if (balanced && !problem_.reflected && (cost_ != nullptr || plan != nullptr)) {
+    const Certificate bounds = rows_ != nullptr  ? certify(*plan, at, *rows_)
+                               : plan != nullptr ? certify(*plan, at, *cost_)
+                                                 : certify(comm_, multiscale_->kernel(), finest, at,
+                                                           epsilon_, *cost_, poll);
     answer.primal_rounded = bounds.primal;
     answer.dual = bounds.dual;
     answer.gap_absolute = bounds.absolute();

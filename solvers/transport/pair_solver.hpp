@@ -74,7 +74,8 @@ class PairSolver {
 
   const parallel::Communicator& comm_;
   const Problem& problem_;
-  std::unique_ptr<Cost> cost_;  // none for a cost matrix
+  std::unique_ptr<Cost> cost_;  // one of the two
+  std::shared_ptr<const CostRows> rows_;
   std::unique_ptr<Multiscale> multiscale_;
   double epsilon_ = 0, mass_product_ = 1;
   std::string method_, reason_, names_[2];

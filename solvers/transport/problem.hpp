@@ -59,6 +59,10 @@ enum class Relaxation { none, kullback_leibler, total_variation, partial };
 /// `circle` are one-dimensional, `sliced` averages `line` over directions.
 enum class Method { automatic, newton, sinkhorn, exact, line, circle, sliced };
 
+/// Entries of the plan that Newton's matrix keeps: all that are stored; those above a share of the
+/// error (mass rule, reference/transport 2.3); the largest ones, a fixed number (count rule, 2.1).
+enum class Hessian { full, mass, count };
+
 /// A transport problem between two measures as the deck says it; no data yet.
 struct Problem {
   std::vector<MarginalSpec> marginals;
@@ -78,6 +82,10 @@ struct Problem {
   std::uint64_t seed = 1;
   std::int64_t max_sinkhorn = 100000;  ///< sweeps per regularisation
   std::int64_t max_newton = 60;        ///< steps per regularisation
+  /// First regularisation, in the unit of the final one; none: chosen by the extent and the levels.
+  std::optional<double> initial_regularisation{};
+  Hessian hessian = Hessian::full;
+  double kept_per_point = 2;  ///< of the count rule
   bool write_plan = true;
 };
 

@@ -34,8 +34,11 @@ bool SparsePlan::search(const Potentials& at, double epsilon, std::int64_t most)
   for (std::size_t j = 0; j < g.size(); ++j) g[j] += epsilon * y_.log_mass[j];
   clear();
   ++searches_;
-  if (!find_pairs(comm_, x_, {f, at.f}, y_, {at.g, g}, cost_, epsilon * (log_threshold + margin),
-                  most, pairs_)) {
+  const double cut = epsilon * (log_threshold + margin);
+  const bool fits = cost_ != nullptr
+                        ? find_pairs(comm_, x_, {f, at.f}, y_, {at.g, g}, *cost_, cut, most, pairs_)
+                        : rows_->find_pairs(comm_, {f, at.f}, {at.g, g}, cut, most, pairs_);
+  if (!fits) {
     clear();
     return false;
   }
@@ -116,6 +119,30 @@ void SparsePlan::multiply_transposed(std::span<const double> u, std::span<double
     }
   }
   ghosts_.add(work_, result);
+}
+
+SparsePlan SparsePlan::thinned(const Keep& keep) const {
+  SparsePlan result =
+      cost_ != nullptr ? SparsePlan(comm_, x_, y_, *cost_) : SparsePlan(comm_, x_, y_, *rows_);
+  std::vector<double> sums(ghosts_.size());
+  ghosts_.forward(column_sums_, sums);
+  result.pairs_.numbers = pairs_.numbers;
+  result.pairs_.starts.push_back(0);
+  for (std::size_t i = 0; i < x_.own(); ++i) {
+    for (auto k = static_cast<std::size_t>(pairs_.starts[i]);
+         k < static_cast<std::size_t>(pairs_.starts[i + 1]); ++k) {
+      if (!keep(i, values_[k], sums[pairs_.columns[k]])) continue;
+      result.pairs_.columns.push_back(pairs_.columns[k]);
+      result.pairs_.cost.push_back(pairs_.cost[k]);
+      result.values_.push_back(values_[k]);
+    }
+    result.pairs_.starts.push_back(static_cast<std::int64_t>(result.pairs_.columns.size()));
+  }
+  result.total_ = comm_.sum(static_cast<std::int64_t>(result.pairs_.columns.size()));
+  result.ghosts_ = Ghosts(comm_, y_.own(), pairs_.numbers);
+  result.row_sums_ = row_sums_;
+  result.column_sums_ = column_sums_;
+  return result;
 }
 
 double SparsePlan::largest_change(std::span<const double> df, std::span<const double> dg) const {

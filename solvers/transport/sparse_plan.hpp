@@ -11,6 +11,7 @@
 #include "parallel/communicator.hpp"
 #include "transport/cloud.hpp"
 #include "transport/cost.hpp"
+#include "transport/cost_rows.hpp"
 #include "transport/ghosts.hpp"
 #include "transport/search.hpp"
 
@@ -31,7 +32,10 @@ class SparsePlan {
   static constexpr double log_threshold = 23, margin = 4;  // theta = 1e-10
 
   SparsePlan(const parallel::Communicator& comm, const Cloud& x, const Cloud& y, const Cost& cost)
-      : comm_(comm), x_(x), y_(y), cost_(cost) {}
+      : comm_(comm), x_(x), y_(y), cost_(&cost) {}
+  SparsePlan(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
+             const CostRows& rows)
+      : comm_(comm), x_(x), y_(y), rows_(&rows) {}
 
   /// Finds the support. False when some rank would hold more than `most` pairs (nothing is kept).
   bool search(const Potentials& at, double epsilon, std::int64_t most);
@@ -60,6 +64,11 @@ class SparsePlan {
   void multiply(std::span<const double> v, std::span<double> result) const;  ///< P v (own y -> x)
   void multiply_transposed(std::span<const double> u, std::span<double> result) const;
 
+  /// The plan with fewer pairs but the sums of all, for Hessians that leave out entries: those with
+  /// keep(row, value, its column's sum) false.
+  using Keep = std::function<bool(std::size_t row, double value, double column_sum)>;
+  SparsePlan thinned(const Keep& keep) const;
+
   /// max |df(x) + dg(y)| over the pairs that carry more than 1e-14 of their row.
   double largest_change(std::span<const double> df, std::span<const double> dg) const;
 
@@ -78,7 +87,8 @@ class SparsePlan {
   const parallel::Communicator& comm_;
   const Cloud& x_;
   const Cloud& y_;
-  const Cost& cost_;
+  const Cost* cost_ = nullptr;  // one of the two
+  const CostRows* rows_ = nullptr;
   Pairs pairs_;
   Ghosts ghosts_;
   Potentials searched_;

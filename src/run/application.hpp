@@ -40,6 +40,9 @@ struct Driver {
   std::string name;  ///< "divergence": the program is mensura-divergence
   input::Schema schema;
   std::string petsc_prefix{};  ///< "transport_"
+  /// Sections and keys that say how to solve, not what: a restart from a checkpoint may change
+  /// them.
+  std::vector<std::string> restart_keys{};
   /// Local, the same on all ranks; optional. Checks beyond the schema.
   std::function<void(const input::Deck&, input::Diagnostics&)> check{};
   /// Collective; optional. Reads no data beyond headers of files.

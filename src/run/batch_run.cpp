@@ -47,7 +47,8 @@ BatchRun::BatchRun(const Driver& driver, const CommandLine& line, const input::D
       keys_(input::read_run(deck.root())),
       identity_{driver.name, input::problem_hash(deck, input::restart_free_keys()),
                 deck.resolved_yaml(),
-                comm_.is_root() ? input::input_files(deck) : std::vector<std::string>{}},
+                comm_.is_root() ? input::input_files(deck) : std::vector<std::string>{},
+                driver.restart_keys},
       log_(comm_.is_root(), progress_style(line.progress, around.launched)) {
   facts_.deck_file = deck.file();
   facts_.deck_hash = deck.sha256();
@@ -153,6 +154,7 @@ void BatchRun::work(RestartPlan& plan) {
   if (!ending_.finished) return;
   keep_results(true);
   note_unused_options();
+  if (!job_->converged()) loop_->keep();
 }
 
 // A stopped run keeps no results: numbers of unfinished work would be taken for finished ones.
@@ -182,16 +184,35 @@ void BatchRun::note_unused_options() {
   }
 }
 
+// After an error: the results so far and, when a solve failed, a state to go on from.
+void BatchRun::save_remains() {
+  if (!job_ || !loop_ || loop_->state().steps == 0 || code_ == ExitCode::output) return;
+  const auto attempt = [&](const char* what, const std::function<void()>& part) {
+    const auto second = guarded(part);
+    if (second) log_.warn(fmt::format("{} could not be written: {}", what, second->what()));
+    return !second;
+  };
+  bool recovered = false;
+  attempt("partial results", [&] {
+    if (code_ == ExitCode::not_converged || code_ == ExitCode::numerical) {
+      recovered = job_->recover();
+    }
+    if (job_->has_state()) keep_results(false);
+  });
+  if (recovered && attempt("a checkpoint", [&] { loop_->keep(); })) {
+    facts_.status +=
+        "; the checkpoint holds what was reached: follow the advice, or continue with "
+        "other options by --restart auto";
+  }
+}
+
 // Exit code and status of the run, and what can be saved of its results after an error.
 void BatchRun::judge(const std::optional<Error>& error) {
   if (error) {
     code_ = error->code();
     facts_.status = "failed";
     facts_.error = error->what();
-    const bool keep =
-        job_ && loop_ && loop_->state().steps > 0 && job_->has_state() && code_ != ExitCode::output;
-    const auto second = keep ? guarded([&] { keep_results(false); }) : std::nullopt;
-    if (second) log_.warn(fmt::format("partial results could not be written: {}", second->what()));
+    save_remains();
   } else if (!ending_.finished) {
     code_ = ExitCode::stopped;
     facts_.status = fmt::format("stopped: {}; {}. Continue with --restart auto", ending_.reason,

@@ -56,6 +56,7 @@ class BatchRun {
   void say_hello(const RestartPlan& plan);
   void work(RestartPlan& plan);
   void keep_results(bool complete);
+  void save_remains();
   void add_history();
   void judge(const std::optional<parallel::Error>& error);
   void note_unused_options();

@@ -49,9 +49,13 @@ class Job {
   virtual void load(const output::CheckpointReader& checkpoint) = 0;
   /// Also called after advance() threw, for what is known so far, when has_state() is true.
   virtual void record(output::Record& record) const = 0;
+  /// Collective. Called when advance() threw not_converged or numerical: back to the end of the
+  /// last step that was done, of which record() then tells and save() writes. False: there is none.
+  virtual bool recover() { return false; }
   /// True when save() has something worth writing (set-up alone is not).
   virtual bool has_state() const { return true; }
-  /// False turns a finished run into exit 4 (tolerances not met; results are written and marked).
+  /// False turns a finished run into exit 4 (tolerances not met; results are written and marked,
+  /// and the state is saved for a restart with other keys of Driver::restart_keys).
   virtual bool converged() const { return true; }
   /// Upper estimate of the checkpoint's size in bytes over all ranks, for the space check.
   virtual std::int64_t checkpoint_bytes() const { return 1 << 20; }

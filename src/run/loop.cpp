@@ -136,6 +136,10 @@ Ending Loop::stop(const std::string& reason) {
   return ending;
 }
 
+void Loop::keep() {
+  if (job_.has_state() && saved_steps_ != state_.steps) checkpoint();
+}
+
 void Loop::checkpoint() {
   const auto phase = tools_.timers.phase("checkpoint");
   const double start = tools_.clock.elapsed();

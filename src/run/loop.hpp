@@ -49,6 +49,9 @@ class Loop {
   /// checkpoint), or it throws. An exception leaves the last checkpoint as it was.
   Ending run();
 
+  /// Collective. A checkpoint of the job as it is, unless its last step is saved already.
+  void keep();
+
   const LoopState& state() const noexcept { return state_; }
 
  private:

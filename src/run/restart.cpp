@@ -2,6 +2,7 @@
 #include "run/restart.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -32,18 +33,28 @@ using parallel::ExitCode;
                           what, keys));
 }
 
-void check_same_problem(const output::CheckpointReader& checkpoint, const std::string& path,
-                        const Identity& identity) {
+// Warns of keys that say how to solve and differ.
+void check_same_problem(const Identity& identity, RestartPlan& plan) {
+  const output::CheckpointReader& checkpoint = *plan.checkpoint;
+  const std::string& path = plan.path;
   const std::string driver = checkpoint.text("run/driver");
   if (driver != identity.driver) {
     throw Error(ExitCode::usage, fmt::format("checkpoint '{}' was written by mensura-{}, this is "
                                              "mensura-{}",
                                              path, driver, identity.driver));
   }
-  if (checkpoint.text("run/problem_hash") != identity.problem_hash) {
-    refuse_other_problem(fmt::format("checkpoint '{}'", path), checkpoint.text("run/resolved"),
-                         identity.resolved);
+  if (checkpoint.text("run/problem_hash") == identity.problem_hash) return;
+  const std::string then = checkpoint.text("run/resolved");
+  auto free = input::restart_free_keys();
+  const auto changed = input::differing_keys(then, identity.resolved, free);
+  free.insert(free.end(), identity.restart_keys.begin(), identity.restart_keys.end());
+  if (changed.empty() || !input::differing_keys(then, identity.resolved, free).empty()) {
+    refuse_other_problem(fmt::format("checkpoint '{}'", path), then, identity.resolved);
   }
+  plan.warnings.push_back(
+      fmt::format("the steps of checkpoint '{}' were made with other values of:"
+                  " {}",
+                  path, fmt::join(changed, ", ")));
 }
 
 // True when `path` is FOLDER/checkpoint/STEP; decided on rank 0, whose file system counts.
@@ -105,7 +116,7 @@ RestartPlan plan_auto(const parallel::Communicator& comm, const std::string& fol
     return plan;
   }
   plan.checkpoint = std::make_unique<output::CheckpointReader>(comm, plan.path);
-  check_same_problem(*plan.checkpoint, plan.path, identity);
+  check_same_problem(identity, plan);
   plan.use = FolderUse::resume;
   plan.restarts = earlier.restarts + 1;
   return plan;
@@ -156,7 +167,7 @@ RestartPlan plan_restart(const parallel::Communicator& comm, const std::string& 
   if (restart.empty()) return plan;
   plan.path = restart;
   plan.checkpoint = std::make_unique<output::CheckpointReader>(comm, restart);
-  check_same_problem(*plan.checkpoint, restart, identity);
+  check_same_problem(identity, plan);
   if (lies_in(comm, restart, folder)) plan.use = FolderUse::resume;
   return plan;
 }

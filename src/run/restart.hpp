@@ -16,8 +16,9 @@ namespace mensura::run {
 struct Identity {
   std::string driver;
   std::string problem_hash;
-  std::string resolved;               ///< text of the resolved deck
-  std::vector<std::string> inputs{};  ///< input files with size and time; rank 0 only
+  std::string resolved;                     ///< text of the resolved deck
+  std::vector<std::string> inputs{};        ///< input files with size and time; rank 0 only
+  std::vector<std::string> restart_keys{};  ///< Driver::restart_keys
 };
 
 /// What the loop carries over a restart, beside the job's own state.
@@ -46,7 +47,7 @@ struct RestartPlan {
   std::string path{};                                      ///< of the checkpoint
   std::int64_t restarts = 0;  ///< at least; a segment killed before its first checkpoint counts too
   std::vector<std::string> notes{};     ///< for the log
-  std::vector<std::string> warnings{};  ///< checkpoints passed over, and why
+  std::vector<std::string> warnings{};  ///< checkpoints passed over and why; changed restart keys
 };
 
 /// Collective; changes nothing. `restart` is empty, "auto" or the path of a checkpoint. Throws

@@ -43,6 +43,40 @@ expect_true "$(result newton newton_iterations) == 1" "one Gauss-Newton step"
 apart=$("$COMPARE" whole/results.h5 /predict/mean newton/results.h5 /predict/mean)
 expect_true "$apart > 1e-4 && $apart < 0.1" "one Gauss-Newton step: distance of the means"
 
+# What the steps before a failed solve have reached is written and marked, and a restart goes on from
+# there with other options: those of the linear solve, or more steps. The tolerance of the linear
+# solves, 1e-8, is what two ways to the same mean share.
+broken 4 third --set petsc.cg.ksp_max_it=7
+expect_true "$(result third newton_iterations) == 2" "third solve fails"
+grep -q '"status": "of the last step before the failure"' third/run.json || fail "partial mean unmarked"
+expect_true "$("$COMPARE" whole/results.h5 /predict/mean third/results.h5 /predict/mean) < 1e-2" \
+  "mean of the steps before the failure"
+for name in third newton; do
+  run 1 --restart auto --output "$name" deck.yaml
+  expect_code 0 "restart of $name with other options"
+  expect_text "made with other values of" "restart of $name"
+  expect_text "continuing from" "restart of $name"
+  expect_true "$("$COMPARE" whole/results.h5 /predict/mean "$name/results.h5" /predict/mean) < 1e-7" \
+    "restart of $name"
+done
+# Which linear solves were incomplete is on record: all but the last.
+complete=$(grep -o '"complete": [01]' whole/run.json | tr -dc '01')
+[[ "$complete" =~ ^0+1$ ]] || fail "complete solves of the undisturbed run: '$complete'"
+
+# Boundary values that do not fit the equation in the corners: the steps shrink ever so slowly.
+run 1 --output corners --set 'equation={name: eikonal, source: "0", viscosity: 0.1, boundary: "x"}' \
+  --set points.per_side=15 deck.yaml
+expect_code 4 "eikonal without source"
+expect_text "do not fit together" "eikonal without source"
+run 1 --output fitting --set points.per_side=15 --set \
+  'equation={name: eikonal, source: "0", viscosity: 0.1, boundary: "-0.1*log(1+x)"}' deck.yaml
+expect_code 0 "eikonal without source, boundary values of a solution"
+
+# Another convergence test of the conjugate gradients ends adaptive solves, and the log says so.
+run 1 --output skip --set petsc.cg.ksp_convergence_test=skip --set petsc.cg.ksp_max_it=30 \
+  --set points.per_side=9 deck.yaml
+expect_text "options replace the convergence test" "convergence test replaced"
+
 # A killed rank, and ranks that fail alone, during set-up and during the solve: no rank waits for ever.
 for step in 3 6; do
   export MENSURA_TEST_FAULT="kill:rank=1:step=$step"

@@ -56,6 +56,20 @@ expect_same_results cubic cubic-2 "cubic, bitwise on the same number of ranks"
 apart=$("$COMPARE" cubic/results.h5 /predict/mean cubic-2/results.h5 /predict/mean)
 expect_true "$apart == 0" "cubic, mean bitwise on the same number of ranks"
 
+# The dense reference, stopped between its steps and before its mean.
+dense=(--set 'factor={method: dense}' --set points.per_side=13 cubic.yaml)
+run 2 --output dense "${dense[@]}"
+expect_code 0 "dense, undisturbed"
+for step in 6 $((4 + $(history_entries dense))); do
+  FAULT="usr1:rank=0:step=$step" start 2 "dense-$step" "${dense[@]}"
+  ended "dense-$step"
+  expect_code 75 "dense, stopped before step $step"
+  run 2 --restart auto --output "dense-$step" "${dense[@]}"
+  expect_code 0 "dense, restart at step $step"
+  expect_same_results dense "dense-$step" "dense, bitwise after step $step"
+  expect_same_answer dense "dense-$step" "dense, restart at step $step"
+done
+
 # Stopped during set-up: nothing to keep, nothing lost.
 FAULT="usr1:rank=1:step=2" start 2 early cubic.yaml
 ended early

@@ -117,14 +117,15 @@ std::vector<double> picture(std::size_t pixels) {
 TEST_F(Marginals, GridsOfOneToThreeAxes) {
   for (const std::vector<std::int64_t>& shape :
        {std::vector<std::int64_t>{11}, {6, 9}, {3, 4, 5}, {1, 7}}) {
-    const std::string name = "g" + std::to_string(shape.size()) + std::to_string(shape[0]);
+    const std::string name =
+        std::to_string(shape.size()).append("x").append(std::to_string(shape[0]));
     const auto pixels =
         std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
     const auto values = picture(static_cast<std::size_t>(pixels));
     write(name, {shape.begin(), shape.end()}, values);
     const double spacing = 1 / static_cast<double>(*std::max_element(shape.begin(), shape.end()));
     for (const double floor : {0.0, 1e-4}) {
-      MarginalSpec spec = grid("/" + name);
+      MarginalSpec spec = grid(std::string("/").append(name));
       spec.floor = floor;
       const Marginal marginal = load(spec);
       expect_grid(marginal, shape, spacing, normalised(values, floor));
@@ -331,7 +332,7 @@ TEST_F(Marginals, WrongMassIsNamedWithItsPlace) {
                             "pixels are not)");
   values[7] = std::nan("");
   write("nan", {5, 6}, values);
-  refuse(grid("/nan"), path + ":/nan: row 1, column 1 is NaN");
+  refuse(grid("/nan"), path + ":/nan: row 1, column 1 is NaN; remove or replace such values");
   write("zero", {4, 4}, std::vector<double>(16, 0.0));
   MarginalSpec dark = grid("/zero");
   dark.floor = 0.1;

@@ -43,8 +43,9 @@ TEST(InputOrder, RowsReturnToTheirPlaces) {
     ASSERT_EQ(std::ssize(block), 2 * blocks.size(comm.rank()));
     for (std::int64_t k = 0; k < blocks.size(comm.rank()); ++k) {
       const std::int64_t i = blocks.begin(comm.rank()) + k;
-      EXPECT_EQ(block[static_cast<std::size_t>(2 * k)], i % 3 == 1 ? 0.5 : i);
-      EXPECT_EQ(block[static_cast<std::size_t>(2 * k + 1)], i % 3 == 1 ? 0.5 : -i);
+      EXPECT_EQ(block[static_cast<std::size_t>(2 * k)], i % 3 == 1 ? 0.5 : static_cast<double>(i));
+      EXPECT_EQ(block[static_cast<std::size_t>(2 * k + 1)],
+                i % 3 == 1 ? 0.5 : static_cast<double>(-i));
     }
   }
 }
@@ -123,6 +124,15 @@ TEST(InputOrder, PlansAreSharedEvenly) {
   }
 }
 
+TEST(InputOrder, PlansMayBeEmpty) {
+  const auto comm = Communicator::world();
+  const auto plan = to_input_order(comm, {}, 3);
+  EXPECT_EQ(plan.nonzeros, 0);
+  EXPECT_TRUE(plan.values.empty());
+  for (const auto start : plan.row_starts) EXPECT_EQ(start, 0);
+  EXPECT_EQ(comm.sum(std::ssize(plan.row_starts)), 4);
+}
+
 class Results : public testing::Test {
  protected:
   Communicator comm = Communicator::world();
@@ -140,7 +150,10 @@ class Results : public testing::Test {
                       {.level = 0, .points = 12, .method = "newton", .newton = 3, .cg = {5, 6}}};
     result.newton_iterations = {0, 3};
     result.nodes = {grid_node(), cloud_node()};
-    PlanAnswer plan{.edge = "a-b", .row_ids = result.nodes[0].ids, .row_starts = {0}};
+    PlanAnswer plan;
+    plan.edge = "a-b";
+    plan.row_ids = result.nodes[0].ids;
+    plan.row_starts = {0};
     for (const std::uint64_t id : plan.row_ids) {
       plan.columns.push_back(static_cast<std::int64_t>(id % 7));
       plan.values.push_back(static_cast<double>(id));
@@ -158,7 +171,10 @@ class Results : public testing::Test {
 
  private:
   NodeAnswer grid_node() const {
-    NodeAnswer node{.name = "a", .dimension = 2, .input_total = 15};
+    NodeAnswer node;
+    node.name = "a";
+    node.dimension = 2;
+    node.input_total = 15;
     node.grid = output::RegularGrid{{3, 5}, {0.1, 0.1}, {0.2, 0.2}};
     for (std::uint64_t id = 0; id < 15; ++id) {
       if (id % 5 == 2 || !is_own(comm, id)) continue;
@@ -173,7 +189,10 @@ class Results : public testing::Test {
     return node;
   }
   NodeAnswer cloud_node() const {
-    NodeAnswer node{.name = "b", .dimension = 3, .input_total = 7};
+    NodeAnswer node;
+    node.name = "b";
+    node.dimension = 3;
+    node.input_total = 7;
     for (std::uint64_t id = 0; id < 7; ++id) {
       if (!is_own(comm, id)) continue;
       node.ids.push_back(id);
