@@ -14,7 +14,7 @@ namespace mensura::transport {
 struct WholeTransport {
   struct Arc {
     std::uint32_t row, column;
-    std::int64_t cost;  ///< |cost| and half_detour at most 2^41
+    std::int64_t cost;  ///< |cost| (rows + columns + 1) <= 2^60; half_detour likewise
   };
   std::vector<std::int64_t> supply, demand;  ///< > 0, of the same sum, at most 2^62
   std::vector<Arc> arcs;                     ///< ascending rows

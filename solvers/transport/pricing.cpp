@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -22,8 +23,8 @@ namespace mensura::transport {
 
 namespace {
 
-// Whole costs reach up to 2^40 of their unit: far below the rounding of the costs themselves.
-constexpr double cost_units = 1099511627776.0;
+// Bits of whole costs times the number of points, and the most that doubles have.
+constexpr int cost_bits = 60, most_cost_bits = 52;
 constexpr std::int64_t mass_units = std::int64_t{1} << 62U;
 // Violations below that are rounding of c - f - g.
 constexpr double rounding = 8 * std::numeric_limits<double>::epsilon();
@@ -173,7 +174,9 @@ void Pricing::Root::start(double reach) {
     taken.push_back(k);
     largest = std::max(largest, std::abs(reduced(arcs[k])));
   }
-  unit = largest / cost_units;
+  const auto points = x.mass.size() + y.mass.size() + 1;
+  const int bits = cost_bits - static_cast<int>(std::bit_width(points));
+  unit = std::ldexp(largest, -std::min(bits, most_cost_bits));
   WholeTransport problem;
   set_masses(x, y, problem);
   problem.arcs.reserve(taken.size());

@@ -77,9 +77,10 @@ void expect_proof(const Solved& s, const Measure& x, const Measure& y, const Cos
   EXPECT_TRUE(s.optimal);
   EXPECT_LE(s.entries, std::int64_t(x.size() + y.size() - 1));
   EXPECT_LE(s.error_l1, 1e-15);
-  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(s.rows[i], x.mass[i], 1e-15 * x.mass[i]);
+  // The two total masses differ by rounding, which some rows or columns must miss.
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(s.rows[i], x.mass[i], 1e-15);
   for (std::size_t j = 0; j < y.size(); ++j) {
-    EXPECT_NEAR(s.columns[j], y.mass[j], 1e-15 * y.mass[j]);
+    EXPECT_NEAR(s.columns[j], y.mass[j], 1e-15);
   }
   double least = 1, dual = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -108,7 +109,7 @@ TEST(Pricing, CostsWeightsAndSizes) {
       const auto seed = static_cast<std::uint64_t>(++number);
       const Measure x = random_measure(d, 60, seed), y = random_measure(d, 47, seed + 100);
       const Cost cost({.kind = kind, .power = 1.5}, 0.7, d);
-      const Solved whole = solve(comm, x, y, cost, 100);  // all pairs at once
+      const Solved whole = solve(comm, x, y, cost, 4);  // all pairs at once
       expect_proof(whole, x, y, cost);
       EXPECT_EQ(whole.rounds, 1);
       // A hundredth of the potentials' range: the reach must grow and violated pairs must join.
