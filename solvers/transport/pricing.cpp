@@ -30,8 +30,7 @@ constexpr std::int64_t mass_units = std::int64_t{1} << 62U;
 constexpr double rounding = 8 * std::numeric_limits<double>::epsilon();
 // Gap that counts as closed, relative to the sizes of the terms in it.
 constexpr double closed_gap = 1e-12;
-constexpr int most_halvings = 60;
-constexpr std::int64_t small_search = std::int64_t{1} << 20U;  // pairs that every rank may hold
+constexpr int most_halvings = 8;
 constexpr std::chrono::milliseconds longest_wait{1000}, longest_nap{100}, shortest_nap{1};
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -254,38 +253,57 @@ Pricing::Pricing(const parallel::Communicator& comm, const Cloud& x, const Cloud
 
 Pricing::~Pricing() = default;
 
-// Pairs within `cut` of the potentials join; false where they are too many.
-bool Pricing::search(double cut) {
-  const std::int64_t most =
-      std::max(small_search, options_.most_per_row * (x_.total / comm_.size() + 1));
-  Pairs pairs;
-  if (!find_pairs(comm_, x_, {at_.f}, y_, {at_.g}, cost_, cut, most, pairs)) return false;
+// Brings what a search found to rank 0; `turned`: its rows are points of y.
+void Pricing::gather(const Pairs& pairs, const Cloud& rows, bool turned, double cut) {
   std::vector<Candidate> own;
   own.reserve(pairs.columns.size());
-  for (std::size_t i = 0; i < x_.own(); ++i) {
+  for (std::size_t i = 0; i < rows.own(); ++i) {
     for (auto k = static_cast<std::size_t>(pairs.starts[i]);
          k < static_cast<std::size_t>(pairs.starts[i + 1]); ++k) {
-      own.push_back({x_.first + static_cast<std::int64_t>(i), pairs.numbers[pairs.columns[k]],
+      own.push_back({rows.first + static_cast<std::int64_t>(i), pairs.numbers[pairs.columns[k]],
                      pairs.cost[k]});
+      if (turned) std::swap(own.back().row, own.back().column);
     }
   }
   const std::vector<Candidate> all = to_root<Candidate>(comm_, own);
   std::int64_t added = 0;
   parallel::agree(comm_, [&] { added = root_->add(all, cut); });
-  added_ = comm_.sum(added);
+  added_ += comm_.sum(added);
+}
+
+// All pairs within `cut` of the potentials join; false where they are too many.
+bool Pricing::search(double cut) {
+  const std::int64_t most =
+      std::max(options_.small_search, options_.most_per_row * (x_.total / comm_.size() + 1));
+  Pairs pairs;
+  if (!find_pairs(comm_, x_, {at_.f}, y_, {at_.g}, cost_, cut, most, pairs)) return false;
+  added_ = 0;
+  gather(pairs, x_, false, cut);
   result_.arcs += added_;
   complete_ = cut;
   return true;
 }
 
-// All pairs within the cut, which is lowered until they are few enough.
+// The best pairs of every row and column within `cut`. Where a pair is violated at all, its row's
+// worst one is among them.
+void Pricing::search_some(double cut) {
+  constexpr std::int64_t any = std::numeric_limits<std::int64_t>::max();
+  Pairs pairs;
+  added_ = 0;
+  find_pairs(comm_, x_, {at_.f}, y_, {at_.g}, cost_, cut, any, pairs, options_.per_row);
+  gather(pairs, x_, false, cut);
+  find_pairs(comm_, y_, {at_.g}, x_, {at_.f}, cost_, cut, any, pairs, options_.per_row);
+  gather(pairs, y_, true, cut);
+  result_.arcs += added_;
+  complete_ = 0;
+}
+
+// All pairs within the cut, which is lowered until they are few enough, or the best of them.
 void Pricing::widen() {
-  for (int halvings = 0; !search(cut_); cut_ /= 2) {
-    if (++halvings <= most_halvings) continue;
-    throw parallel::Error(parallel::ExitCode::too_large,
-                          "the exact solution does not fit: too many pairs of points are equally "
-                          "good, so many points must coincide; give each place once, with weights");
+  for (int halvings = 0; halvings < most_halvings; ++halvings) {
+    if (search(std::ldexp(cut_, -halvings))) return;
   }
+  search_some(std::ldexp(cut_, -most_halvings));
 }
 
 void Pricing::start_program() {
@@ -311,28 +329,19 @@ void Pricing::distribute_potentials() {
 // Takes the new potentials and looks for pairs that they violate; decides what comes next.
 void Pricing::end_program() {
   running_ = false;
-  const std::vector<double> f_before = root_->x.potential, g_before = root_->y.potential;
   parallel::agree(comm_, [&] {
     if (comm_.is_root()) root_->end();
   });
   const bool detour = comm_.max(root_->detour) > 0;
-  const Potentials before = at_;
   distribute_potentials();
-  const bool closed = 2 * reach_ <= complete_;  // then nothing outside can be violated
-  result_.optimal = !detour && closed;
-  if (!result_.optimal && !detour) {
-    if (search(0)) {
-      result_.optimal = added_ == 0;
-    } else {  // too far: back, and a shorter way
-      at_ = before;
-      root_->x.potential = f_before;
-      root_->y.potential = g_before;
-      cautious_ = true;
-      reach_ /= 2;
-    }
-  } else if (detour) {
+  if (detour) {
     widen();
-    reach_ = cautious_ ? std::max(reach_, cut_ / 2) : 2 * reach_;
+    reach_ *= 2;
+  } else if (2 * reach_ <= complete_) {  // nothing outside can be violated
+    result_.optimal = true;
+  } else {
+    if (!search(0)) search_some(0);
+    result_.optimal = added_ == 0;
   }
   if (result_.optimal || result_.rounds >= options_.most_rounds) finish();
 }
@@ -353,7 +362,7 @@ void Pricing::advance(const std::function<void()>& poll) {
   const auto begin = std::chrono::steady_clock::now();
   if (!started_) {
     widen();
-    reach_ = cut_ / 2;
+    if (complete_ > 0) reach_ = complete_ / 2;
     started_ = true;
   } else if (!running_) {
     start_program();

@@ -45,6 +45,8 @@ struct ExactPlan {
 struct PricingOptions {
   double cut = 1;                   ///< a pair takes part where c - f - g is at most that: 20 eps
   std::int64_t most_per_row = 200;  ///< pairs of a search, on average; the cut is lowered to that
+  std::int64_t per_row = 16;        ///< best pairs of a row and of a column where ties are too many
+  std::int64_t small_search = std::int64_t{1} << 20U;  ///< so many are always allowed on a rank
   std::int64_t most_rounds = 200;
 };
 
@@ -53,12 +55,13 @@ struct PricingOptions {
 /// a detour whose price keeps the new potentials within `reach` of the old ones on either side.
 /// While 2 reach <= cut no pair outside can be violated, and without flow on the detour the plan is
 /// the optimum; with flow on it the next round starts from the new potentials with a longer reach,
-/// and pairs that they violate (an exact search) join. The linear program lives on rank 0, the one
-/// exception from "no O(N) on one rank": 24 bytes for a pair and about 50 in the simplex method.
-/// Masses become whole numbers there, 2^-62 of the total or, equal masses, exactly; the plan's
-/// values are worked out again from the true masses along its forest, so that marginals are met to
-/// the rounding of doubles. References outlive the object; members are collective but for
-/// finished() and line().
+/// and pairs that they violate (an exact search) join. Where ties make too many pairs equally good,
+/// as for l1 costs, the best few of every row and column join, and it takes more rounds. The linear
+/// program lives on rank 0, the one exception from "no O(N) on one rank": 24 bytes for a pair and
+/// about 50 in the simplex method. Masses become whole numbers there, 2^-62 of the total or, equal
+/// masses, exactly; the plan's values are worked out again from the true masses along its forest,
+/// so that marginals are met to the rounding of doubles. References outlive the object; members are
+/// collective but for finished() and line().
 class Pricing {
  public:
   /// Throws Error{too_large} on all ranks for more than most_exact_points points.
@@ -76,6 +79,8 @@ class Pricing {
  private:
   struct Root;
   bool search(double cut);
+  void search_some(double cut);
+  void gather(const Pairs& pairs, const Cloud& rows, bool turned, double cut);
   void widen();
   void start_program();
   bool wait(const std::function<void()>& poll) const;
@@ -93,7 +98,7 @@ class Pricing {
   Potentials at_;
   double cut_, reach_;
   double complete_ = 0;  // all pairs within that of at_ take part
-  bool started_ = false, running_ = false, finished_ = false, cautious_ = false;
+  bool started_ = false, running_ = false, finished_ = false;
   std::int64_t added_ = 0;      // pairs, by the last search
   std::unique_ptr<Root> root_;  // on rank 0
   ExactPlan result_;

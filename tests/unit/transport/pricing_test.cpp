@@ -50,11 +50,11 @@ struct Solved {
 
 /// Collective. From potentials zero: a small `cut` makes many rounds.
 Solved solve(const Communicator& comm, const Measure& x, const Measure& y, const Cost& cost,
-             double cut, std::int64_t most_rounds = 200) {
+             double cut, transport::PricingOptions options = {}) {
+  options.cut = cut;
   const transport::Cloud a = cloud_of(comm, x), b = cloud_of(comm, y);
   Pricing pricing(comm, a, b, cost,
-                  {std::vector<double>(a.own(), 0.0), std::vector<double>(b.own(), 0.0)},
-                  {.cut = cut, .most_rounds = most_rounds});
+                  {std::vector<double>(a.own(), 0.0), std::vector<double>(b.own(), 0.0)}, options);
   int polls = 0;
   while (!pricing.finished()) pricing.advance([&] { ++polls; });
   // A poll is a collective call: all ranks must have made as many.
@@ -180,11 +180,29 @@ TEST(Pricing, DuplicatesTiesAndUnlikeMasses) {
   EXPECT_NEAR(still.primal, 0, 1e-16);
 }
 
+// Searches that find too much lower the cut, or keep the best of every row and column.
+TEST(Pricing, FewPairsAtATime) {
+  const auto comm = Communicator::world();
+  const Measure x = random_measure(2, 200, 41), y = random_measure(2, 150, 42);
+  const transport::PricingOptions few{.most_per_row = 6, .per_row = 4, .small_search = 0};
+  for (const CostKind kind : {CostKind::squared_euclidean, CostKind::l1}) {
+    const Cost cost({.kind = kind}, 1, 2);
+    const Solved s = solve(comm, x, y, cost, 0.5, few);
+    expect_proof(s, x, y, cost);
+    EXPECT_GT(s.rounds, 1);
+  }
+  // Points on one spot cannot be told apart: no cut is low enough.
+  Measure spot = equal_masses(x);
+  for (double& z : spot.coordinates) z = 0.5;
+  const Cost cost({.kind = CostKind::squared_euclidean}, 1, 2);
+  expect_proof(solve(comm, spot, spot, cost, 0.5, few), spot, spot, cost);
+}
+
 TEST(Pricing, SaysWhenItIsNotOptimal) {
   const auto comm = Communicator::world();
   const Measure x = random_measure(2, 60, 31), y = random_measure(2, 60, 32);
   const Cost cost({.kind = CostKind::squared_euclidean}, 1, 2);
-  const Solved s = solve(comm, x, y, cost, 0.001, 1);
+  const Solved s = solve(comm, x, y, cost, 0.001, {.most_rounds = 1});
   const Solved exact = solve(comm, x, y, cost, 1);
   EXPECT_FALSE(s.optimal);
   EXPECT_GE(s.primal, exact.primal);  // bounds all the same
