@@ -327,7 +327,7 @@ void Pricing::distribute_potentials() {
 }
 
 // Takes the new potentials and looks for pairs that they violate; decides what comes next.
-void Pricing::end_program() {
+void Pricing::end_program(const std::function<void()>& poll) {
   running_ = false;
   parallel::agree(comm_, [&] {
     if (comm_.is_root()) root_->end();
@@ -343,7 +343,7 @@ void Pricing::end_program() {
     if (!search(0)) search_some(0);
     result_.optimal = added_ == 0;
   }
-  if (result_.optimal || result_.rounds >= options_.most_rounds) finish();
+  if (result_.optimal || result_.rounds >= options_.most_rounds) finish(poll);
 }
 
 // Waits for rank 0, at most about a second. All ranks take the same naps, so that no clock decides.
@@ -367,7 +367,7 @@ void Pricing::advance(const std::function<void()>& poll) {
   } else if (!running_) {
     start_program();
   } else if (wait(poll)) {
-    end_program();
+    end_program(poll);
   }
   poll();
   result_.seconds += seconds_since(begin);
@@ -408,8 +408,9 @@ void Pricing::distribute_plan() {
 }
 
 // Both bounds from nothing but the plan's entries and exact c-transforms of the potentials.
-void Pricing::certify() {
+void Pricing::certify(const std::function<void()>& poll) {
   result_.at.f = hard_transform(comm_, x_, y_, at_.g, cost_);
+  poll();
   result_.at.g = hard_transform(comm_, y_, x_, result_.at.f, cost_);
   // Cost of the plan, dual, errors of the marginals, size of the dual's terms.
   std::array<parallel::ExactSum, 5> sums;
@@ -440,9 +441,10 @@ void Pricing::certify() {
   result_.optimal = result_.optimal && result_.primal - result_.dual <= allowed;
 }
 
-void Pricing::finish() {
+void Pricing::finish(const std::function<void()>& poll) {
   distribute_plan();
-  certify();
+  poll();
+  certify(poll);
   root_.reset();
   finished_ = true;
 }

@@ -70,8 +70,8 @@ class Pricing {
   ~Pricing();
 
   bool finished() const noexcept { return finished_; }
-  /// A search, or at most a second of waiting for rank 0, with a poll every tenth of a second. The
-  /// other ranks sleep meanwhile.
+  /// A search, or about a second of waiting for rank 0, with a poll every tenth of a second. The
+  /// other ranks sleep meanwhile. A search is one step without poll: some seconds for 1e5 points.
   void advance(const std::function<void()>& poll);
   const ExactPlan& result() const noexcept { return result_; }
   std::string line() const;
@@ -84,11 +84,11 @@ class Pricing {
   void widen();
   void start_program();
   bool wait(const std::function<void()>& poll) const;
-  void end_program();
+  void end_program(const std::function<void()>& poll);
   void distribute_potentials();
-  void finish();
+  void finish(const std::function<void()>& poll);
   void distribute_plan();
-  void certify();
+  void certify(const std::function<void()>& poll);
 
   const parallel::Communicator& comm_;
   const Cloud& x_;
