@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   driver.name = "transport";
   driver.schema = transport::schema();
   driver.petsc_prefix = "transport_";
+  driver.restart_keys = {"solve", "petsc"};
   driver.predict = [](const input::Deck& deck, const parallel::Communicator& comm) {
     return transport::predict(transport::problem_from(deck), comm);
   };

@@ -131,27 +131,49 @@ void mean_at_points(const parallel::Communicator& comm, const Problem& problem, 
   for (std::size_t i = 0; i < inside.size(); ++i) answer.mean[inside[i]] = mean[i];
 }
 
-void collocation_points(const parallel::Communicator& comm, const System& system,
-                        std::span<const double> state, Answer& answer) {
+void collocation_points(const parallel::Communicator& comm, const System& system, Answer& answer) {
   const Pattern& pattern = system.pattern();
   const auto own = static_cast<std::size_t>(pattern.own);
   const auto d = static_cast<std::size_t>(answer.dimension);
   const std::vector<std::uint64_t> ids(pattern.ids.begin(), pattern.ids.begin() + pattern.own);
-  std::vector<double> u(own);
-  for (std::size_t p = 0; p < own; ++p) {
-    u[p] = state[static_cast<std::size_t>(system.layout().first[p])];
-  }
   answer.total = system.points();
   answer.first = parallel::Blocks{answer.total, comm.size()}.begin(comm.rank());
   answer.points = parallel::to_blocks(comm, std::span(pattern.coordinates).first(own * d),
                                       answer.dimension, ids, answer.total);
+}
+
+void mean_at_collocation_points(const parallel::Communicator& comm, const System& system,
+                                std::span<const double> state, Answer& answer) {
+  const Pattern& pattern = system.pattern();
+  const std::vector<std::uint64_t> ids(pattern.ids.begin(), pattern.ids.begin() + pattern.own);
+  std::vector<double> u(ids.size());
+  for (std::size_t p = 0; p < u.size(); ++p) {
+    u[p] = state[static_cast<std::size_t>(system.layout().first[p])];
+  }
   answer.mean = parallel::to_blocks(comm, u, 1, ids, answer.total);
 }
 
-void compare_with_exact(const parallel::Communicator& comm, const Problem& problem, double time,
-                        Answer& answer) {
+// The points where the deck wants u.
+Answer wanted_points(const parallel::Communicator& comm, const Problem& problem,
+                     const System& system) {
+  Answer answer;
+  answer.dimension = system.dimension();
+  if (!problem.predict.grid.empty()) {
+    grid_points(comm, problem, answer);
+  } else if (problem.predict.points) {
+    file_points(comm, problem, answer);
+  } else {
+    collocation_points(comm, system, answer);
+  }
+  return answer;
+}
+
+// Exact values at the points inside the domain; nothing where none are known.
+std::optional<std::vector<double>> exact_values(const parallel::Communicator& comm,
+                                                const Problem& problem, double time,
+                                                const Answer& answer,
+                                                const std::vector<std::size_t>& inside) {
   const EquationSpec& equation = problem.equation;
-  const auto inside = inside_points(problem, answer);
   const std::vector<double> rows = chosen_rows(answer, inside);
   std::vector<double> exact(inside.size());
   if (equation.manufactured) {
@@ -164,8 +186,17 @@ void compare_with_exact(const parallel::Communicator& comm, const Problem& probl
     for (const std::size_t i : inside) ids.push_back(static_cast<std::uint64_t>(answer.first) + i);
     exact = evaluate(comm, equation.exact, {answer.dimension, rows, ids, answer.total, time});
   } else {
-    return;
+    return std::nullopt;
   }
+  return exact;
+}
+
+void compare_with_exact(const parallel::Communicator& comm, const Problem& problem, double time,
+                        Answer& answer) {
+  const auto inside = inside_points(problem, answer);
+  const auto found = exact_values(comm, problem, time, answer, inside);
+  if (!found) return;
+  const std::vector<double>& exact = *found;
   answer.error_known = true;
   answer.exact.assign(answer.mean.size(), unknown);
   parallel::ExactSum squares;
@@ -186,27 +217,20 @@ void compare_with_exact(const parallel::Communicator& comm, const Problem& probl
 
 Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
               std::span<const double> state, double time, const std::function<void()>& poll) {
-  Answer answer;
-  answer.dimension = system.dimension();
-  if (!problem.predict.grid.empty()) {
-    grid_points(comm, problem, answer);
-    mean_at_points(comm, problem, system, state, answer, poll);
-  } else if (problem.predict.points) {
-    file_points(comm, problem, answer);
+  Answer answer = wanted_points(comm, problem, system);
+  if (!problem.predict.grid.empty() || problem.predict.points) {
     mean_at_points(comm, problem, system, state, answer, poll);
   } else {
-    collocation_points(comm, system, state, answer);
+    mean_at_collocation_points(comm, system, state, answer);
   }
   compare_with_exact(comm, problem, time, answer);
   return answer;
 }
 
-void check_prediction_points(const parallel::Communicator& comm, const Problem& problem,
-                             int dimension) {
-  if (!problem.predict.points) return;
-  Answer wanted;
-  wanted.dimension = dimension;
-  file_points(comm, problem, wanted);
+void check_wanted(const parallel::Communicator& comm, const Problem& problem, const System& system,
+                  double time) {
+  const Answer wanted = wanted_points(comm, problem, system);
+  exact_values(comm, problem, time, wanted, inside_points(problem, wanted));
 }
 
 void write_answer(output::File& file, const Answer& answer) {

@@ -34,10 +34,11 @@ struct Answer {
 Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
               std::span<const double> state, double time, const std::function<void()>& poll);
 
-/// Collective. Reads the prediction points of a file and forgets them, so that a wrong file is met
-/// before the solve. Throws as answer().
-void check_prediction_points(const parallel::Communicator& comm, const Problem& problem,
-                             int dimension);
+/// Collective. Makes or reads the prediction points and the exact solution there and forgets them,
+/// so that what is wrong with them is met before the solve. The system knows its dimension and,
+/// where u is wanted at the collocation points, its pattern. Throws as answer().
+void check_wanted(const parallel::Communicator& comm, const Problem& problem, const System& system,
+                  double time);
 
 /// Collective. /predict of the results file.
 void write_answer(output::File& file, const Answer& answer);

@@ -22,7 +22,7 @@ void Burgers::prepare(const parallel::Communicator& comm, const EquationPoints& 
   const auto values_at = [&](double shift) {
     std::vector<double> x(points.coordinates);
     for (double& value : x) value += shift;
-    return evaluate(comm, spec_.initial, {1, x, points.rows, points.total});
+    return evaluate(comm, spec_.initial, {1, x, points.rows, points.total, 0, points.own});
   };
   // 1e-2 of a unit interval balances truncation, (0.01)^8, and rounding, 1e-16 / (0.01)^2.
   constexpr double h = 1e-2;
@@ -59,7 +59,7 @@ void Burgers::begin_step(const parallel::Communicator& comm, double time, double
                          std::span<const double> state) {
   step_ = step;
   const std::size_t own = state.size() / 3;
-  FieldPoints at{1, points_.coordinates, points_.rows, points_.total};
+  FieldPoints at = points_.fields();
   at.coordinates = at.coordinates.first(own);
   at.rows = at.rows.first(own);
   at.time = time + 0.5 * step;

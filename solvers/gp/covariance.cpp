@@ -40,7 +40,7 @@ struct Covariance::State {
         expanded(derivative.size()) {}
 
   void block(const Functionals& a, const Functionals& b, bool upper, double* out,
-             std::size_t stride);
+             std::size_t stride, const std::function<void(std::size_t)>& did);
 
   int dimension;
   int smoothness;
@@ -130,11 +130,12 @@ void Covariance::State::reserve(std::size_t points) {
 }
 
 void Covariance::State::block(const Functionals& a, const Functionals& b, bool upper, double* out,
-                              std::size_t stride) {
+                              std::size_t stride, const std::function<void(std::size_t)>& did) {
   parallel::require(stride >= padded(b.rows()), "the stride of a block holds the padded row");
   select(a, b);
   for (std::size_t begin = 0; begin < b.rows(); begin += tile) {
     tile_rows(a, b, {begin, std::min(begin + tile, padded(b.rows()))}, upper, out, stride);
+    if (did) did(std::min(begin + tile, b.rows()));
   }
 }
 
@@ -207,15 +208,16 @@ int Covariance::dimension() const noexcept {
   return state_->dimension;
 }
 
-void Covariance::symmetric(const Rows& rows, double* block, std::size_t stride) {
+void Covariance::symmetric(const Rows& rows, double* block, std::size_t stride,
+                           const std::function<void(std::size_t)>& did) {
   state_->left.assign(rows, state_->basis, !state_->derivatives.isotropic());
-  state_->block(state_->left, state_->left, true, block, stride);
+  state_->block(state_->left, state_->left, true, block, stride, did);
 }
 
 void Covariance::cross(const Rows& a, const Rows& b, double* block, std::size_t stride) {
   state_->left.assign(a, state_->basis, !state_->derivatives.isotropic());
   state_->right.assign(b, state_->basis, !state_->derivatives.isotropic());
-  state_->block(state_->left, state_->right, false, block, stride);
+  state_->block(state_->left, state_->right, false, block, stride, {});
 }
 
 }  // namespace mensura::gp

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -43,8 +44,10 @@ class Covariance {
 
   /// block[i * stride + j] = k(phi_i, phi_j) for j >= i; the rest of the block is left alone (a few
   /// entries before the diagonal of each row, and those after its end up to a multiple of eight,
-  /// may be overwritten; stride >= rows rounded up to 8).
-  void symmetric(const Rows& rows, double* block, std::size_t stride);
+  /// may be overwritten; stride >= rows rounded up to 8). `did` is told now and then how many
+  /// columns are done.
+  void symmetric(const Rows& rows, double* block, std::size_t stride,
+                 const std::function<void(std::size_t)>& did = {});
 
   /// block[i * stride + j] = k(a_i, b_j); stride >= rows of b rounded up to 8.
   void cross(const Rows& a, const Rows& b, double* block, std::size_t stride);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gp/pieces_of_work.hpp"
 #include "linear/dense.hpp"
 #include "output/memory.hpp"
 #include "parallel/by_index.hpp"
@@ -119,7 +120,10 @@ std::vector<double> DenseConditioner::factor(const Rows& measured, std::span<con
     matrix[i * stride + i] += noise[i];
   }
   poll();
-  const std::size_t good = linear::cholesky(n, matrix.data(), stride);
+  SpreadPolls polls(comm_, std::pow(static_cast<double>(n), 3) / 3, poll);
+  const std::size_t good =
+      linear::cholesky_in_pieces(n, matrix.data(), stride, [&](double flops) { polls.did(flops); });
+  polls.finish();
   parallel::agree(comm_, [&] {
     if (good < n) {
       throw parallel::Error(

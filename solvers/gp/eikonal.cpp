@@ -5,8 +5,7 @@
 namespace mensura::gp {
 
 void Eikonal::prepare(const parallel::Communicator& comm, const EquationPoints& points) {
-  source_ = evaluate(comm, spec_.source,
-                     {points.dimension, points.coordinates, points.rows, points.total});
+  source_ = evaluate(comm, spec_.source, points.fields());
 }
 
 Functional Eikonal::functional(std::size_t, int row) const {

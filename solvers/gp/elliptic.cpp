@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cmath>
-#include <string>
 
 #include "gp/equations.hpp"
 #include "gp/field.hpp"
@@ -33,21 +32,10 @@ FunctionalKinds Elliptic::kinds() const {
 
 void Elliptic::prepare(const parallel::Communicator& comm, const EquationPoints& points) {
   const auto d = static_cast<std::size_t>(dimension_);
-  const FieldPoints at{points.dimension, points.coordinates, points.rows, points.total};
+  const FieldPoints at = points.fields();
   diffusion_ = evaluate(comm, spec_.diffusion, at);
-  parallel::agree(comm, [&] {
-    for (std::size_t i = 0; i < diffusion_.size(); ++i) {
-      if (diffusion_[i] > 0) continue;
-      std::string place;
-      for (std::size_t a = 0; a < d; ++a) {
-        place += (a > 0 ? ", " : "") + std::to_string(points.coordinates[i * d + a]);
-      }
-      throw parallel::Error(parallel::ExitCode::input_data,
-                            spec_.diffusion.where + ": the diffusion is " +
-                                std::to_string(diffusion_[i]) + " at (" + place +
-                                "); it must be positive in the whole domain");
-    }
-  });
+  require_positive(comm, spec_.diffusion, at, diffusion_,
+                   "the diffusion must be positive in the whole domain");
   if (!constant_diffusion()) {
     if (spec_.diffusion_gradient.empty()) {
       gradient_ = evaluate_gradient(comm, spec_.diffusion, at);

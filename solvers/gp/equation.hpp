@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "gp/field.hpp"
 #include "gp/problem.hpp"
 #include "parallel/communicator.hpp"
 
@@ -32,7 +33,9 @@ struct EquationPoints {
   std::vector<double> coordinates;  ///< row-major
   std::vector<std::uint64_t> rows;  ///< row in the list of interior points
   std::int64_t total = 0;           ///< interior points over all ranks
+  std::size_t own = 0;
   std::size_t count() const noexcept { return rows.size(); }
+  FieldPoints fields() const { return {dimension, coordinates, rows, total, 0, own}; }
 };
 
 /// A partial differential equation as the solver sees it: at every interior point a few linear

@@ -49,8 +49,7 @@ std::vector<double> read_field(const parallel::Communicator& comm, const FieldSp
   const auto block = output::read_points(comm, source.file.string(), source.dataset,
                                          {source.rows.start, source.rows.stop, source.rows.step});
   parallel::agree(comm, [&] {
-    const auto subject = fmt::format("{}{}{}:{}", field.where, field.where.empty() ? "" : ": ",
-                                     source.file.string(), source.dataset);
+    const std::string subject = subject_text(field);
     if (block.dimension != 1) {
       throw parallel::Error(
           parallel::ExitCode::input_data,
@@ -77,6 +76,20 @@ std::vector<double> evaluate(const parallel::Communicator& comm, const FieldSpec
   parallel::require(field.present(), "only fields that the deck gives are evaluated");
   if (field.file) return read_field(comm, field, points);
   return evaluate_formula(comm, field, points);
+}
+
+void require_positive(const parallel::Communicator& comm, const FieldSpec& field,
+                      const FieldPoints& points, std::span<const double> values,
+                      const std::string& reason) {
+  std::vector<std::size_t> bad;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!(values[i] > 0)) bad.push_back(i);
+  }
+  refuse_first(comm, points, bad, [&](std::size_t point, std::int64_t count) {
+    return fmt::format("{} is {} {}; {} ({} {} not positive)", subject_text(field),
+                       value_text(values[point]), place_text(points, point), reason, count,
+                       count == 1 ? "value is" : "values are");
+  });
 }
 
 }  // namespace mensura::gp

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,6 +22,8 @@ struct FieldPoints {
   std::span<const std::uint64_t> rows;  ///< for dataset fields: row of the dataset of each point
   std::int64_t total_rows = 0;          ///< rows that such a dataset must have
   double time = 0;
+  /// Points from here on are ghosts, which other ranks count and name in messages.
+  std::size_t own = std::numeric_limits<std::size_t>::max();
 };
 
 /// Collective. Values of the field at the points. Throws Error{input_data} on all ranks when a
@@ -28,6 +31,13 @@ struct FieldPoints {
 /// wins, on any number of ranks), or a dataset has another number of rows or columns.
 std::vector<double> evaluate(const parallel::Communicator& comm, const FieldSpec& field,
                              const FieldPoints& points);
+
+/// Collective. Throws Error{input_data} on all ranks unless all `values` of the field at the points
+/// are above zero: `reason` says why they must be, and the first point in lexicographic order and
+/// the number of points are named.
+void require_positive(const parallel::Communicator& comm, const FieldSpec& field,
+                      const FieldPoints& points, std::span<const double> values,
+                      const std::string& reason);
 
 /// Collective. Gradient (points x dimension) of a field given as an expression, by central
 /// differences of order eight with steps of about 1/4096 and 1/2048 of the extent of all points;

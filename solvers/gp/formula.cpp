@@ -56,10 +56,11 @@ void Formula::evaluate(std::span<double> values, int axis, double shift) {
 void refuse_first(const parallel::Communicator& comm, const FieldPoints& points,
                   std::span<const std::size_t> bad,
                   const std::function<std::string(std::size_t, std::int64_t)>& text) {
-  const std::int64_t count = comm.sum(static_cast<std::int64_t>(bad.size()));
+  std::vector<std::size_t> first(bad.begin(), bad.end());
+  std::erase_if(first, [&](auto point) { return point >= points.own; });
+  const std::int64_t count = comm.sum(static_cast<std::int64_t>(first.size()));
   if (count == 0) return;
   const auto d = static_cast<std::size_t>(points.dimension);
-  std::vector<std::size_t> first(bad.begin(), bad.end());
   for (std::size_t axis = 0; axis < d; ++axis) {
     double least = std::numeric_limits<double>::infinity();
     for (const auto point : first) least = std::min(least, points.coordinates[point * d + axis]);
@@ -86,8 +87,10 @@ std::string value_text(double value) {
 }
 
 std::string subject_text(const FieldSpec& field) {
-  return fmt::format("{}{}the formula {}", field.where, field.where.empty() ? "" : ": ",
-                     input::quote(field.expression));
+  return fmt::format("{}{}{}", field.where, field.where.empty() ? "" : ": ",
+                     field.file
+                         ? fmt::format("{}:{}", field.file->file.string(), field.file->dataset)
+                         : "the formula " + input::quote(field.expression));
 }
 
 }  // namespace mensura::gp

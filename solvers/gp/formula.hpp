@@ -38,7 +38,7 @@ class Formula {
   std::vector<double> shifted_;
 };
 
-/// Collective. Does nothing when no rank has an entry in `bad` (local numbers of points); otherwise
+/// Collective. Does nothing when no rank has an own point in `bad` (local numbers); otherwise
 /// throws Error{input_data} on all ranks with the text for the bad point whose coordinates come
 /// first in lexicographic order, which is the same on any number of ranks. `text` gets the local
 /// number of that point and how many bad points there are.
@@ -50,7 +50,7 @@ void refuse_first(const parallel::Communicator& comm, const FieldPoints& points,
 std::string place_text(const FieldPoints& points, std::size_t point);
 /// Local. "NaN", "Inf", "-Inf" or the number.
 std::string value_text(double value);
-/// Local. "deck.yaml:7:11: equation.source: the formula 'x'".
+/// Local. "deck.yaml:7:11: equation.source: the formula 'x'", or "...: source.h5:/f".
 std::string subject_text(const FieldSpec& field);
 
 }  // namespace mensura::gp

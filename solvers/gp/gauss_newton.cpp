@@ -28,6 +28,24 @@ constexpr double indistinct = 2;
 // What direct solves are taken to reach.
 constexpr double least_accuracy = 1e-8;
 
+// Residual of the equation at a mean, relative to the data, that is no solution: a start that is
+// not the image of any function can lead to a mean that moves no more and satisfies nothing.
+constexpr double no_solution = 0.1;
+
+constexpr const char* prefix = "gp_newton_";
+
+void make_richardson(const parallel::Communicator& comm, linear::Nonlinear& snes) {
+  check_petsc(SNESCreate(comm.handle(), snes.put()), "SNESCreate");
+  check_petsc(SNESSetOptionsPrefix(snes.get(), prefix), "SNESSetOptionsPrefix");
+  check_petsc(SNESSetType(snes.get(), SNESNRICHARDSON), "SNESSetType");
+}
+
+void take_options(const parallel::Communicator& comm, SNES snes, Vec solution) {
+  linear::check_petsc_options(comm, SNESSetFromOptions(snes), "SNESSetFromOptions", prefix);
+  check_petsc(SNESSetSolution(snes, solution), "SNESSetSolution");
+  linear::check_petsc_options(comm, SNESSetUp(snes), "SNESSetUp", prefix);
+}
+
 }  // namespace
 
 struct GaussNewton::Callbacks {
@@ -45,6 +63,7 @@ struct GaussNewton::Callbacks {
     auto& self = *static_cast<GaussNewton*>(context);
     return guarded(self, [&] { self.evaluate(x, f); });
   }
+  static PetscErrorCode nothing(SNES, Vec, Vec, void*) { return 0; }
   static PetscErrorCode line_search(SNESLineSearch search, void* context) {
     auto& self = *static_cast<GaussNewton*>(context);
     return guarded(self, [&] { self.search(search); });
@@ -58,6 +77,16 @@ struct GaussNewton::Callbacks {
     return 0;
   }
 };
+
+void GaussNewton::check_options(const parallel::Communicator& comm) {
+  linear::Vector state;
+  check_petsc(VecCreateMPI(comm.handle(), 1, PETSC_DETERMINE, state.put()), "VecCreateMPI");
+  linear::Nonlinear snes;
+  make_richardson(comm, snes);
+  check_petsc(SNESSetFunction(snes.get(), nullptr, &Callbacks::nothing, nullptr),
+              "SNESSetFunction");
+  linear::or_destroy([&] { take_options(comm, snes.get(), state.get()); }, snes, state);
+}
 
 GaussNewton::GaussNewton(const parallel::Communicator& comm, const Pattern& pattern,
                          const RowLayout& layout, const Equation& equation,
@@ -77,10 +106,8 @@ GaussNewton::GaussNewton(const parallel::Communicator& comm, const Pattern& patt
   check_petsc(VecDuplicate(state_.get(), earlier_.put()), "VecDuplicate");
   check_petsc(VecDuplicate(state_.get(), defect_.put()), "VecDuplicate");
   check_petsc(VecDuplicate(state_.get(), initial_defect_.put()), "VecDuplicate");
-  check_petsc(SNESCreate(comm.handle(), snes_.put()), "SNESCreate");
+  make_richardson(comm, snes_);
   SNES snes = snes_.get();
-  check_petsc(SNESSetOptionsPrefix(snes, "gp_newton_"), "SNESSetOptionsPrefix");
-  check_petsc(SNESSetType(snes, SNESNRICHARDSON), "SNESSetType");
   check_petsc(SNESSetFunction(snes, defect_.get(), &Callbacks::function, this), "SNESSetFunction");
   check_petsc(SNESSetConvergenceTest(snes, &Callbacks::test, this, nullptr),
               "SNESSetConvergenceTest");
@@ -89,7 +116,7 @@ GaussNewton::GaussNewton(const parallel::Communicator& comm, const Pattern& patt
   check_petsc(SNESLineSearchSetType(search, SNESLINESEARCHSHELL), "SNESLineSearchSetType");
   check_petsc(SNESLineSearchShellSetUserFunc(search, &Callbacks::line_search, this),
               "SNESLineSearchShellSetUserFunc");
-  check_petsc(SNESSetFromOptions(snes), "SNESSetFromOptions");
+  take_options(comm, snes, state_.get());
   // One step per call: the batch run stops and saves between them.
   check_petsc(SNESSetTolerances(snes, 0, 0, 0, 1, PETSC_DEFAULT), "SNESSetTolerances");
 }
@@ -177,6 +204,11 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   last_.relative_step = size > 0 ? step / size : step;
   converged_ = test(residual, std::sqrt(squares[1].value()),
                     std::exchange(previous_step_, last_.relative_step));
+  last_.mean_residual = 0;
+  if (!converged_ || equation_.linear()) return;
+  const double left = residual_at(mean_.data());
+  if (left > 0) last_.mean_residual = left / std::sqrt(squares[1].value());
+  converged_ = last_.mean_residual <= std::max(no_solution, indistinct * last_.solve.tolerance);
 }
 
 // Converged: the last linear solve was complete, and the last step is below the tolerance; or,
@@ -200,9 +232,8 @@ bool GaussNewton::test(double residual, double size, double previous) const {
   return step <= std::max(solve.tolerance, least_accuracy) && rate > stagnation;
 }
 
-double GaussNewton::merit(Vec x) const {
-  const PetscScalar* state = nullptr;
-  check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
+// Collective. Norm of F.
+double GaussNewton::residual_at(const double* state) const {
   std::vector<double> weights(static_cast<std::size_t>(equation_.state_rows()));
   parallel::ExactSum squares;
   std::size_t interior = 0;
@@ -212,9 +243,16 @@ double GaussNewton::merit(Vec x) const {
         equation_.linearise(interior++, {state + layout_.first[p], weights.size()}, weights);
     squares.add(value * value);
   }
-  check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
   parallel::reduce(comm_, std::span(&squares, 1));
-  return std::sqrt(squares.value() / static_cast<double>(interior_total_));
+  return std::sqrt(squares.value());
+}
+
+double GaussNewton::merit(Vec x) const {
+  const PetscScalar* state = nullptr;
+  check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
+  const double norm = residual_at(state);
+  check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
+  return norm / std::sqrt(static_cast<double>(interior_total_));
 }
 
 // Backtracking on the residual of the equation; then G at the accepted state.
@@ -272,7 +310,7 @@ void GaussNewton::advance() {
   check_petsc(SNESSetInitialFunction(snes_.get(), initial_defect_.get()), "SNESSetInitialFunction");
   const int code = SNESSolve(snes_.get(), nullptr, state_.get());
   if (auto failure = std::exchange(failure_, nullptr)) std::rethrow_exception(failure);
-  check_petsc(code, "SNESSolve");
+  linear::check_petsc_options(comm_, code, "SNESSolve", prefix);
   SNESConvergedReason reason = SNES_CONVERGED_ITERATING;
   check_petsc(SNESGetConvergedReason(snes_.get(), &reason), "SNESGetConvergedReason");
   if (reason < 0 && reason != SNES_DIVERGED_MAX_IT) {

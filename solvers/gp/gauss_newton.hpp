@@ -23,6 +23,8 @@ struct NewtonStep {
   double relative_step = 0;      ///< ||u_new - u|| / ||u_new|| over own rows of u
   double damping = 1;            ///< of the step that led to the state
   double equation_residual = 0;  ///< root mean square of F at the state
+  /// Where all else has converged: norm of F at the mean over that of the linearised data.
+  double mean_residual = 0;
   SolveReport solve{};
 };
 
@@ -37,6 +39,9 @@ class GaussNewton {
   GaussNewton(const parallel::Communicator& comm, const Pattern& pattern, const RowLayout& layout,
               const Equation& equation, Conditioner& conditioner, const SolveSpec& solve,
               bool adaptive);
+  /// Collective. Throws Error{usage} when PETSc refuses the options of the iteration (gp_newton_),
+  /// to know before the set-up.
+  static void check_options(const parallel::Communicator& comm);
   GaussNewton(const GaussNewton&) = delete;
   GaussNewton& operator=(const GaussNewton&) = delete;
 
@@ -66,6 +71,7 @@ class GaussNewton {
   void evaluate(Vec x, Vec f);
   void search(SNESLineSearch line_search);
   double merit(Vec x) const;
+  double residual_at(const double* state) const;
   bool test(double residual, double size, double previous) const;
 
   const parallel::Communicator& comm_;

@@ -12,6 +12,7 @@
 
 #include "gp/gauss_newton.hpp"
 #include "gp/prediction.hpp"
+#include "gp/sparse_conditioner.hpp"
 #include "output/checkpoint.hpp"
 #include "output/record.hpp"
 #include "parallel/by_index.hpp"
@@ -96,9 +97,20 @@ void GpJob::advance(run::Context& context) {
   }
 }
 
+// Collective. Wrong options of PETSc's solvers, before they are needed.
+void GpJob::check_options() const {
+  GaussNewton::check_options(comm_);
+  if (problem_.factor.method == FactorMethod::dense) return;
+  SparseConditioner::check_options(comm_);
+}
+
 void GpJob::set_up(run::Context& context) {
+  if (system_.step() == 0) check_options();
   system_.advance(context);
-  if (system_.step() == 1) check_prediction_points(comm_, problem_, system_.dimension());
+  const bool elsewhere = !problem_.predict.grid.empty() || problem_.predict.points;
+  if (system_.step() == (elsewhere ? 1 : 2)) {
+    check_wanted(comm_, problem_, system_, time_after(time_steps()));
+  }
   if (system_.ready()) begin();
 }
 
@@ -175,14 +187,23 @@ void GpJob::newton_step(run::Context& context) {
   find_determinant(context);
   solved_ = true;
   stalled_ = !converged;
-  if (stalled_) {
-    context.warn(fmt::format(
-        "Gauss-Newton did not converge in {} steps: the last relative change is "
-        "{:.3g}, wanted {:g}; "
-        "raise factor.neighbours (5 is safer on irregular points) or solve.max_newton, or loosen "
-        "solve.newton{}",
-        steps_done_, step.relative_step, problem_.solve.newton, slow_steps()));
+  if (stalled_) context.warn(complaint(step));
+}
+
+// Why the search is given up.
+std::string GpJob::complaint(const NewtonStep& step) const {
+  if (step.mean_residual > 0) {
+    return fmt::format(
+        "Gauss-Newton did not converge in {} steps: the mean moves no more, but the residual of "
+        "the equation there is {:.3g} of the data; the equation may have no solution with this "
+        "source and boundary",
+        steps_done_, step.mean_residual);
   }
+  return fmt::format(
+      "Gauss-Newton did not converge in {} steps: the last relative change is {:.3g}, wanted {:g}; "
+      "raise factor.neighbours (5 is safer on irregular points) or solve.max_newton, or loosen "
+      "solve.newton{}",
+      steps_done_, step.relative_step, problem_.solve.newton, slow_steps());
 }
 
 // A remark when the last steps shrank in proportion: Gauss-Newton does so when the smallest norm
@@ -195,8 +216,7 @@ std::string GpJob::slow_steps() const {
   if (!(rate > 0.5)) return {};
   return fmt::format(
       ". The last steps shrank by a factor of {:.2g} each, as they do when source and boundary "
-      "data "
-      "do not fit together (in a corner, say) or the solution is rougher than prior.kernel",
+      "data do not fit together (in a corner, say) or the solution is rougher than prior.kernel",
       rate);
 }
 

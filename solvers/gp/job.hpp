@@ -32,6 +32,7 @@ class GpJob : public run::Job {
   bool recover() override;
   /// After a restart too, the checkpoint before stays the newest until the set-up is done.
   bool has_state() const override { return system_.ready() && !history_.empty(); }
+  bool setting_up() const override { return !system_.ready(); }
   bool converged() const override { return !stalled_; }
   std::int64_t checkpoint_bytes() const override;
 
@@ -41,11 +42,13 @@ class GpJob : public run::Job {
  private:
   struct HistoryEntry;
   struct Restored;
+  void check_options() const;
   void set_up(run::Context& context);
   void begin();
   void newton_step(run::Context& context);
   void time_step(run::Context& context);
   void note(const NewtonStep& step, double time, run::Context& context);
+  std::string complaint(const NewtonStep& step) const;
   std::string slow_steps() const;
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;

@@ -5,8 +5,10 @@
 namespace mensura::gp {
 
 void MongeAmpere::prepare(const parallel::Communicator& comm, const EquationPoints& points) {
-  source_ = evaluate(comm, spec_.source,
-                     {points.dimension, points.coordinates, points.rows, points.total});
+  source_ = evaluate(comm, spec_.source, points.fields());
+  require_positive(comm, spec_.source, points.fields(), source_,
+                   "the source must be positive at every interior point, or there is no convex "
+                   "solution");
 }
 
 Functional MongeAmpere::functional(std::size_t, int row) const {

@@ -16,6 +16,9 @@ namespace mensura::gp {
 
 namespace {
 
+// As many rows as a memory holds are found within minutes.
+constexpr std::size_t search_polls = 64;
+
 // A point on its way between ranks.
 struct Traveller {
   std::array<double, 3> x;
@@ -317,6 +320,24 @@ void renumber_own(Pattern& pattern) {
   pattern.halo.renumber(place);
 }
 
+// Collective by its polls.
+void find_rows(Pattern& pattern, std::span<const std::uint32_t> blocks,
+               std::span<const std::int32_t> first_member, double radius,
+               const std::function<void()>& poll) {
+  RowSearch search(pattern, blocks, radius);
+  const std::size_t supernodes = first_member.size() - 1;
+  pattern.first_row.push_back(0);
+  for (std::size_t piece = 0; piece < search_polls; ++piece) {
+    for (std::size_t s = supernodes * piece / search_polls;
+         s < supernodes * (piece + 1) / search_polls; ++s) {
+      const auto& rows = search.rows_of(first_member[s], first_member[s + 1]);
+      pattern.rows.insert(pattern.rows.end(), rows.begin(), rows.end());
+      pattern.first_row.push_back(static_cast<std::int64_t>(pattern.rows.size()));
+    }
+    poll();
+  }
+}
+
 void store(Pattern& pattern, std::vector<OrderKey>& keys, const Traveller& point) {
   pattern.coordinates.insert(pattern.coordinates.end(), point.x.begin(),
                              point.x.begin() + pattern.dimension);
@@ -419,14 +440,7 @@ Pattern make_pattern(const parallel::Communicator& comm, OrderedPoints ordered,
   keys.shrink_to_fit();
   poll();
 
-  RowSearch search(pattern, blocks, options.radius);
-  pattern.first_row.push_back(0);
-  for (std::size_t s = 0; s + 1 < first_member.size(); ++s) {
-    const auto& rows = search.rows_of(first_member[s], first_member[s + 1]);
-    pattern.rows.insert(pattern.rows.end(), rows.begin(), rows.end());
-    pattern.first_row.push_back(static_cast<std::int64_t>(pattern.rows.size()));
-  }
-  poll();
+  find_rows(pattern, blocks, first_member, options.radius, poll);
   drop_unused_ghosts(comm, pattern);
   renumber_own(pattern);
   return pattern;

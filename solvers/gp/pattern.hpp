@@ -90,7 +90,7 @@ struct Pattern {
 
 /// Collective. Moves the points so that every supernode lies on one rank, and finds the pattern.
 /// Consumes the ordered points. Memory O(N / P) times the rows per supernode. `poll` is called
-/// collectively a few times.
+/// collectively some seventy times.
 Pattern make_pattern(const parallel::Communicator& comm, OrderedPoints ordered,
                      const PatternOptions& options, const std::function<void()>& poll);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 
@@ -25,5 +26,42 @@ void in_pieces(const parallel::Communicator& comm, std::int64_t first, std::int6
     if (poll) poll();
   }
 }
+
+/// Spreads collective polls over work of which every rank has another amount, as often on every
+/// rank: each time another n-th of its own work is done.
+class SpreadPolls {
+ public:
+  /// Collective. `work`: what this rank will do, in flops; at least `least` polls in all, and one
+  /// for every 4e9 flops of the busiest rank, seconds on a slow core.
+  SpreadPolls(const parallel::Communicator& comm, double work, const std::function<void()>& poll,
+              std::int64_t least = 1)
+      : poll_(poll), work_(work) {
+    constexpr double flops = 4e9;
+    total_ = std::max(least, static_cast<std::int64_t>(std::ceil(comm.max(work) / flops)));
+  }
+
+  /// Collective with did() and finish() of the other ranks. Polls when due; the last poll is left
+  /// for the end.
+  void did(double more) {
+    done_ += more;
+    while (polls_ + 1 < total_ &&
+           done_ * static_cast<double>(total_) >= static_cast<double>(polls_ + 1) * work_) {
+      ++polls_;
+      poll_();
+    }
+  }
+  /// The polls that are left.
+  void finish() {
+    while (polls_ < total_) {
+      ++polls_;
+      poll_();
+    }
+  }
+
+ private:
+  const std::function<void()>& poll_;
+  double work_, done_ = 0;
+  std::int64_t total_ = 1, polls_ = 0;
+};
 
 }  // namespace mensura::gp

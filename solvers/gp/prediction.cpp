@@ -33,14 +33,18 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
     return result;
   }
   const double power = 0.5 * static_cast<double>(d);
-  const double columns = std::min(
-      points, columns_by_dimension[d] * std::pow(problem.factor.radius, static_cast<double>(d)) *
-                  std::pow(problem.factor.neighbours, power));
-  result.nonzeros_per_row = columns * rows;
+  const double columns = columns_by_dimension[d] *
+                         std::pow(problem.factor.radius, static_cast<double>(d)) *
+                         std::pow(problem.factor.neighbours, power);
+  // A factor is triangular: where all see all, a row has half of the others and itself.
+  const auto total = static_cast<double>(result.rows);
+  result.nonzeros_per_row = std::min(columns * rows, 0.5 * (total + 1));
   const double nonzeros =
-      result.nonzeros_per_row * static_cast<double>(result.rows) + columns * points;
+      result.nonzeros_per_row * total + std::min(columns, 0.5 * (points + 1)) * points;
+  const double block = std::min(2 * columns * rows, total);
   result.bytes_per_rank = static_cast<std::int64_t>(
-      (bytes_per_nonzero * nonzeros + (bytes_per_point + 120.0 * rows) * points) / ranks);
+      (bytes_per_nonzero * nonzeros + (bytes_per_point + 120.0 * rows) * points) / ranks +
+      sizeof(double) * block * block);
   return result;
 }
 

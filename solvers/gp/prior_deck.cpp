@@ -34,7 +34,7 @@ std::vector<Variant> families() {
     result.push_back({.name = name,
                       .options = {{.key = "length",
                                    .kind = Kind::real_or_list,
-                                   .range = "> 0",
+                                   .range = "[1e-50, 1e50]",
                                    .help = "length scale, one number or one for each axis of the "
                                            "domain",
                                    .required = true,

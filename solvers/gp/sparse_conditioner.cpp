@@ -61,6 +61,28 @@ std::size_t width_of(const RowLayout& layout, std::size_t points) {
   return static_cast<std::size_t>(width);
 }
 
+constexpr const char* prefix = "gp_cg_";
+
+// Conjugate gradients as they are without options.
+void make_krylov(const parallel::Communicator& comm, Mat matrix, double tolerance,
+                 linear::Krylov& krylov) {
+  check_petsc(KSPCreate(comm.handle(), krylov.put()), "KSPCreate");
+  check_petsc(KSPSetOptionsPrefix(krylov.get(), prefix), "KSPSetOptionsPrefix");
+  check_petsc(KSPSetType(krylov.get(), KSPCG), "KSPSetType");
+  check_petsc(KSPSetOperators(krylov.get(), matrix, matrix), "KSPSetOperators");
+  check_petsc(KSPSetNormType(krylov.get(), KSP_NORM_UNPRECONDITIONED), "KSPSetNormType");
+  check_petsc(KSPSetInitialGuessNonzero(krylov.get(), PETSC_TRUE), "KSPSetInitialGuessNonzero");
+  check_petsc(KSPSetTolerances(krylov.get(), tolerance, 0, PETSC_DEFAULT, 500), "KSPSetTolerances");
+  PC pc = nullptr;
+  check_petsc(KSPGetPC(krylov.get(), &pc), "KSPGetPC");
+  check_petsc(PCSetType(pc, PCSHELL), "PCSetType");
+}
+
+void take_options(const parallel::Communicator& comm, KSP krylov) {
+  linear::check_petsc_options(comm, KSPSetFromOptions(krylov), "KSPSetFromOptions", prefix);
+  linear::check_petsc_options(comm, KSPSetUp(krylov), "KSPSetUp", prefix);
+}
+
 // sum over a point's rows of lift x weights, for one kind of weight.
 void combine(const std::vector<double>& big, const std::vector<double>& lift,
              const RowLayout& layout, std::vector<double>& small) {
@@ -136,25 +158,24 @@ SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const P
       solve_spec_(solve),
       covariance_(prior, pattern.dimension),
       small_layout_(make_layout(comm, pattern, {1, 1, 1})),
-      big_(comm, pattern, layout),
-      small_(comm, pattern, small_layout_),
-      theta_(comm, big_.lower(), big_.elimination()) {
+      big_(comm, pattern, layout, poll),
+      small_(comm, pattern, small_layout_) {
   try {
+    theta_ =
+        std::make_unique<linear::TriangularSolver>(comm, big_.lower(), big_.elimination(), poll);
     big_.compute(comm, weights, covariance_, factor.nugget, poll, {}, &variance_);
   } catch (...) {
     // All ranks are here together, so that the PETSc objects can still be destroyed in order; while
     // the exception unwinds the constructor they would be left to a communicator that is freed.
-    {
-      const linear::TriangularSolver gone = std::move(theta_);
-    }
+    theta_.reset();
     big_.release();
     small_.release();
     throw;
   }
   big_statistics_ = big_.statistics(comm);
   small_statistics_ = small_.statistics(comm);
-  forward_ = theta_.forward_statistics();
-  backward_ = theta_.backward_statistics();
+  forward_ = theta_->forward_statistics();
+  backward_ = theta_->backward_statistics();
   const auto make = [&](Mat mat, linear::Vector& vector) {
     check_petsc(MatCreateVecs(mat, vector.put(), nullptr), "MatCreateVecs");
   };
@@ -173,6 +194,16 @@ SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const P
   make_solver();
 }
 
+void SparseConditioner::check_options(const parallel::Communicator& comm) {
+  linear::Matrix matrix;  // of no use but to be asked for its type
+  check_petsc(
+      MatCreateShell(comm.handle(), 1, 1, PETSC_DETERMINE, PETSC_DETERMINE, nullptr, matrix.put()),
+      "MatCreateShell");
+  linear::Krylov krylov;
+  make_krylov(comm, matrix.get(), 0.1, krylov);
+  linear::or_destroy([&] { take_options(comm, krylov.get()); }, krylov, matrix);
+}
+
 void SparseConditioner::make_solver() {
   const auto local = static_cast<PetscInt>(small_layout_.own);
   const auto total = static_cast<PetscInt>(small_layout_.total);
@@ -182,25 +213,17 @@ void SparseConditioner::make_solver() {
                                    reinterpret_cast<void (*)()>(&Callbacks::multiply)),
               "MatShellSetOperation");
   check_petsc(MatSetOption(operator_.get(), MAT_SPD, PETSC_TRUE), "MatSetOption");
-  check_petsc(KSPCreate(comm_.handle(), krylov_.put()), "KSPCreate");
+  make_krylov(comm_, operator_.get(), solve_spec_.tolerance, krylov_);
   KSP krylov = krylov_.get();
-  check_petsc(KSPSetOptionsPrefix(krylov, "gp_cg_"), "KSPSetOptionsPrefix");
-  check_petsc(KSPSetType(krylov, KSPCG), "KSPSetType");
-  check_petsc(KSPSetOperators(krylov, operator_.get(), operator_.get()), "KSPSetOperators");
-  check_petsc(KSPSetNormType(krylov, KSP_NORM_UNPRECONDITIONED), "KSPSetNormType");
-  check_petsc(KSPSetInitialGuessNonzero(krylov, PETSC_TRUE), "KSPSetInitialGuessNonzero");
-  check_petsc(KSPSetTolerances(krylov, solve_spec_.tolerance, 0, PETSC_DEFAULT, 500),
-              "KSPSetTolerances");
   PC pc = nullptr;
   check_petsc(KSPGetPC(krylov, &pc), "KSPGetPC");
-  check_petsc(PCSetType(pc, PCSHELL), "PCSetType");
   check_petsc(PCShellSetContext(pc, this), "PCShellSetContext");
   check_petsc(PCShellSetApply(pc, &Callbacks::precondition), "PCShellSetApply");
   check_petsc(KSPMonitorSet(krylov, &Callbacks::monitor, this, nullptr), "KSPMonitorSet");
   check_petsc(KSPConvergedDefaultCreate(&standard_test_), "KSPConvergedDefaultCreate");
   check_petsc(KSPSetConvergenceTest(krylov, &Callbacks::test, this, &Callbacks::destroy_test),
               "KSPSetConvergenceTest");
-  check_petsc(KSPSetFromOptions(krylov), "KSPSetFromOptions");
+  take_options(comm_, krylov);
   check_petsc(KSPGetTolerances(krylov, &tolerance_, nullptr, nullptr, nullptr), "KSPGetTolerances");
   PetscErrorCode (*chosen)(KSP, PetscInt, PetscReal, KSPConvergedReason*, void*) = nullptr;
   check_petsc(KSPGetConvergenceTest(krylov, &chosen, nullptr, nullptr), "KSPGetConvergenceTest");
@@ -232,8 +255,8 @@ void SparseConditioner::restrict_to(Vec big, Vec small) const {
 }
 
 void SparseConditioner::apply_prior(Vec big) const {
-  theta_.solve_transposed(big, big);  // U^-1
-  theta_.solve(big, big);             // U^-T
+  theta_->solve_transposed(big, big);  // U^-1
+  theta_->solve(big, big);             // U^-T
 }
 
 void SparseConditioner::apply_operator(Vec x, Vec y) const {
@@ -360,7 +383,7 @@ void SparseConditioner::aim() {
 KSPConvergedReason SparseConditioner::iterate(Vec y) {
   const int code = KSPSolve(krylov_.get(), y, alpha_.get());
   if (auto failure = std::exchange(Callbacks::failure(), nullptr)) std::rethrow_exception(failure);
-  check_petsc(code, "KSPSolve");
+  linear::check_petsc_options(comm_, code, "KSPSolve", prefix);
   KSPConvergedReason reason = KSP_CONVERGED_ITERATING;
   check_petsc(KSPGetConvergedReason(krylov_.get(), &reason), "KSPGetConvergedReason");
   return reason;

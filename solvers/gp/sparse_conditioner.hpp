@@ -28,6 +28,10 @@ class SparseConditioner final : public Conditioner {
                     const FactorSpec& factor, const SolveSpec& solve,
                     const std::function<void()>& poll);
 
+  /// Collective. Throws Error{usage} when PETSc refuses the options of the iteration (gp_cg_), to
+  /// know before anything is factored.
+  static void check_options(const parallel::Communicator& comm);
+
   SolveReport condition(const Measurements& measurements, double distance, std::span<double> state,
                         const std::function<void()>& poll) override;
   double log_determinant(const std::function<void()>& poll) override;
@@ -70,7 +74,7 @@ class SparseConditioner final : public Conditioner {
   std::vector<double> factorised_;      // own rows: the lift of the small factor; empty: none yet
   std::vector<double> noise_variance_;  // own points, of the last solve; empty: none
   SparseFactor big_, small_;
-  linear::TriangularSolver theta_;
+  std::unique_ptr<linear::TriangularSolver> theta_;
   FactorStatistics big_statistics_, small_statistics_;
   linear::TriangularStatistics forward_, backward_;
   linear::Vector big_vector_, alpha_, earlier_, data_, residual_, half_;

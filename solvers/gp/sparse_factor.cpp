@@ -8,7 +8,9 @@
 #include <limits>
 #include <numeric>
 #include <string>
+#include <utility>
 
+#include "gp/pieces_of_work.hpp"
 #include "linear/dense.hpp"
 #include "parallel/exact_sum.hpp"
 
@@ -16,7 +18,22 @@ namespace mensura::gp {
 
 namespace {
 
-constexpr std::size_t polls = 32;
+constexpr std::int64_t least_polls = 32;
+// What an entry of a covariance matrix costs in flops of the factor, and the rows above which a
+// block is factored in pieces.
+constexpr double flops_per_entry = 100;
+constexpr std::size_t many_rows = 2048;
+
+// How long the parts of a block take, in flops.
+double assembly_flops(double rows) {
+  return flops_per_entry * rows * rows;
+}
+double factor_flops(double rows) {
+  return rows * rows * rows / 3;
+}
+double column_flops(double rows, double columns) {
+  return rows * rows * columns;
+}
 
 std::size_t round_up(std::size_t n) {
   return (n + 7) / 8 * 8;
@@ -98,6 +115,7 @@ void SparseFactor::count(const Block& block) {
   const auto n = static_cast<double>(block.rows());
   const auto m = static_cast<double>(block.own_rows.size());
   thirds_ += n * n * n + 3 * n * n * m;
+  work_ += assembly_flops(n) + factor_flops(n) + column_flops(n, m);
   largest_ = std::max(largest_, static_cast<std::int64_t>(block.rows()));
 }
 
@@ -132,40 +150,52 @@ void SparseFactor::write(const Block& block, const std::vector<double>& x, std::
   }
 }
 
+// From nonzeros per row to where rows begin.
+void SparseFactor::allocate() {
+  std::int64_t own = 0, ghost = 0;
+  for (std::size_t row = 0; row + 1 < own_first_.size(); ++row) {
+    own += own_first_[row + 1];
+    ghost += ghost_first_[row + 1];
+    if (own > std::numeric_limits<PetscInt>::max() ||
+        ghost > std::numeric_limits<PetscInt>::max()) {
+      throw parallel::Error(parallel::ExitCode::too_large,
+                            "one rank would hold more nonzeros of the factor than PETSc's index "
+                            "type can count; use more ranks or a smaller factor.radius");
+    }
+    own_first_[row + 1] = static_cast<PetscInt>(own);
+    ghost_first_[row + 1] = static_cast<PetscInt>(ghost);
+  }
+  own_column_.resize(static_cast<std::size_t>(own));
+  own_value_.assign(static_cast<std::size_t>(own), 0.0);
+  ghost_column_.resize(static_cast<std::size_t>(ghost));
+  ghost_value_.assign(static_cast<std::size_t>(ghost), 0.0);
+}
+
 SparseFactor::SparseFactor(const parallel::Communicator& comm, const Pattern& pattern,
-                           const RowLayout& layout)
+                           const RowLayout& layout, const std::function<void()>& poll)
     : pattern_(pattern), layout_(layout) {
   const auto rows = static_cast<std::size_t>(layout.own);
+  Block block;
+  const auto in_pieces = [&](const auto& action) {
+    constexpr std::size_t pieces = 16;
+    const std::size_t count = pattern_.supernodes();
+    for (std::size_t piece = 0; piece < pieces; ++piece) {
+      parallel::agree(comm, [&] {
+        for (std::size_t s = count * piece / pieces; s < count * (piece + 1) / pieces; ++s) {
+          make_block(s, block);
+          action();
+        }
+      });
+      if (poll) poll();
+    }
+  };
   parallel::agree(comm, [&] {
     own_first_.assign(rows + 1, 0);
     ghost_first_.assign(rows + 1, 0);
-    Block block;
-    for (std::size_t s = 0; s < pattern_.supernodes(); ++s) {
-      make_block(s, block);
-      count(block);
-    }
-    std::int64_t own = 0, ghost = 0;
-    for (std::size_t row = 0; row < rows; ++row) {
-      own += own_first_[row + 1];
-      ghost += ghost_first_[row + 1];
-      if (own > std::numeric_limits<PetscInt>::max() ||
-          ghost > std::numeric_limits<PetscInt>::max()) {
-        throw parallel::Error(parallel::ExitCode::too_large,
-                              "one rank would hold more nonzeros of the factor than PETSc's index "
-                              "type can count; use more ranks or a smaller factor.radius");
-      }
-      own_first_[row + 1] = static_cast<PetscInt>(own);
-      ghost_first_[row + 1] = static_cast<PetscInt>(ghost);
-    }
-    own_column_.resize(static_cast<std::size_t>(own));
-    own_value_.assign(static_cast<std::size_t>(own), 0.0);
-    ghost_column_.resize(static_cast<std::size_t>(ghost));
-    ghost_value_.assign(static_cast<std::size_t>(ghost), 0.0);
-    for (std::size_t s = 0; s < pattern_.supernodes(); ++s) {
-      make_block(s, block);
-      number(block);
-    }
   });
+  in_pieces([&] { count(block); });
+  parallel::agree(comm, [&] { allocate(); });
+  in_pieces([&] { number(block); });
   const auto local = static_cast<PetscInt>(layout.own);
   const auto total = static_cast<PetscInt>(layout.total);
   linear::check_petsc(
@@ -175,13 +205,37 @@ SparseFactor::SparseFactor(const parallel::Communicator& comm, const Pattern& pa
       "MatCreateMPIAIJWithSplitArrays");
 }
 
+namespace {
+
+std::size_t factor_in_place(std::size_t n, double* matrix, std::size_t stride, SpreadPolls& polls) {
+  if (n > many_rows) {
+    return linear::cholesky_in_pieces(n, matrix, stride, [&](double flops) { polls.did(flops); });
+  }
+  const std::size_t good = linear::cholesky(n, matrix, stride);
+  polls.did(factor_flops(static_cast<double>(n)));
+  return good;
+}
+
+}  // namespace
+
 bool SparseFactor::factor_block(std::size_t supernode, Block& block, const Rows& rows,
                                 Covariance& covariance, double nugget,
-                                std::span<const double> added, std::vector<double>* variances) {
+                                std::span<const double> added, std::vector<double>* variances,
+                                SpreadPolls& polls) {
   make_block(supernode, block);
   const std::size_t n = block.rows(), stride = round_up(n), m = block.own_rows.size();
   if (dense_.size() < n * stride) dense_.resize(n * stride);
-  covariance.symmetric(rows, dense_.data(), stride);
+  const auto size = static_cast<double>(n);
+  if (n > many_rows) {
+    double before = 0;
+    covariance.symmetric(rows, dense_.data(), stride, [&](std::size_t columns) {
+      const double now = assembly_flops(static_cast<double>(columns));
+      polls.did(now - std::exchange(before, now));
+    });
+  } else {
+    covariance.symmetric(rows, dense_.data(), stride);
+    polls.did(assembly_flops(size));
+  }
   for (std::size_t i = 0; variances != nullptr && i < m; ++i) {
     const auto place = static_cast<std::size_t>(block.own_places[i]);
     (*variances)[static_cast<std::size_t>(block.own_rows[i])] = dense_[place * stride + place];
@@ -194,12 +248,17 @@ bool SparseFactor::factor_block(std::size_t supernode, Block& block, const Rows&
       dense_[r * stride + r] += added[local++];
     }
   }
-  if (linear::cholesky(n, dense_.data(), stride) < n) return false;
+  if (factor_in_place(n, dense_.data(), stride, polls) < n) return false;
   unit_.assign(m * stride, 0.0);
   for (std::size_t i = 0; i < m; ++i) {
     unit_[i * stride + static_cast<std::size_t>(block.own_places[i])] = 1;
   }
-  linear::solve_upper(n, dense_.data(), stride, m, unit_.data(), stride);
+  const std::size_t at_once = n > many_rows ? 64 : m;
+  for (std::size_t i = 0; i < m; i += at_once) {
+    const std::size_t columns = std::min(at_once, m - i);
+    linear::solve_upper(n, dense_.data(), stride, columns, &unit_[i * stride], stride);
+    polls.did(column_flops(size, static_cast<double>(columns)));
+  }
   write(block, unit_, stride);
   return true;
 }
@@ -212,27 +271,25 @@ void SparseFactor::compute(const parallel::Communicator& comm, const RowWeights&
   std::string failure;
   RowGatherer gatherer(pattern_, layout_, weights);
   Block block;
-  for (std::size_t piece = 0; piece < polls; ++piece) {
-    for (std::size_t s = count * piece / polls; failure.empty() && s < count * (piece + 1) / polls;
-         ++s) {
-      const Rows& rows = gatherer.gather(pattern_.rows_of(s));
-      if (factor_block(s, block, rows, covariance, nugget, added, variances)) continue;
-      const auto last = static_cast<std::size_t>(pattern_.rows_of(s).back());
-      std::string place;
-      for (int a = 0; a < pattern_.dimension; ++a) {
-        place +=
-            fmt::format("{}{:.6g}", a > 0 ? ", " : "",
-                        pattern_.coordinates[last * static_cast<std::size_t>(pattern_.dimension) +
-                                             static_cast<std::size_t>(a)]);
-      }
-      failure = fmt::format(
-          "the covariance matrix of {} functionals around ({}) is not positive definite in double "
-          "precision: raise factor.nugget (now {:g}), or take a rougher kernel, a shorter "
-          "prior.length or a smaller factor.radius",
-          rows.rows(), place, nugget);
+  SpreadPolls polls(comm, work_, poll, least_polls);
+  for (std::size_t s = 0; failure.empty() && s < count; ++s) {
+    const Rows& rows = gatherer.gather(pattern_.rows_of(s));
+    if (factor_block(s, block, rows, covariance, nugget, added, variances, polls)) continue;
+    const auto last = static_cast<std::size_t>(pattern_.rows_of(s).back());
+    std::string place;
+    for (int a = 0; a < pattern_.dimension; ++a) {
+      place +=
+          fmt::format("{}{:.6g}", a > 0 ? ", " : "",
+                      pattern_.coordinates[last * static_cast<std::size_t>(pattern_.dimension) +
+                                           static_cast<std::size_t>(a)]);
     }
-    poll();
+    failure = fmt::format(
+        "the covariance matrix of {} functionals around ({}) is not positive definite in double "
+        "precision: raise factor.nugget (now {:g}), or take a rougher kernel, a shorter "
+        "prior.length or a smaller factor.radius",
+        rows.rows(), place, nugget);
   }
+  polls.finish();
   parallel::agree(comm, [&] {
     if (!failure.empty()) throw parallel::Error(parallel::ExitCode::numerical, failure);
   });

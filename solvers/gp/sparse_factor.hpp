@@ -15,6 +15,8 @@
 
 namespace mensura::gp {
 
+class SpreadPolls;
+
 /// What a factor holds and what it cost; sums over all ranks.
 struct FactorStatistics {
   std::int64_t rows = 0, nonzeros = 0, supernodes = 0;
@@ -32,7 +34,9 @@ class SparseFactor {
  public:
   /// Collective. Allocates for the pattern; pattern and layout must outlive the factor. Throws
   /// Error{too_large} on all ranks when a rank would hold 2^31 nonzeros or more.
-  SparseFactor(const parallel::Communicator& comm, const Pattern& pattern, const RowLayout& layout);
+  /// `poll`, if not empty, is called collectively 32 times.
+  SparseFactor(const parallel::Communicator& comm, const Pattern& pattern, const RowLayout& layout,
+               const std::function<void()>& poll = {});
   SparseFactor(const SparseFactor&) = delete;
   SparseFactor& operator=(const SparseFactor&) = delete;
 
@@ -41,7 +45,7 @@ class SparseFactor {
   /// (own and ghost rows, or empty) is added to it. `variances`, if given, receives the diagonal of
   /// Theta for the own rows, nugget and `added` left out. Throws Error{numerical} on all ranks,
   /// naming the place, when a block is not positive definite in floating point. `poll` is called
-  /// collectively 32 times.
+  /// collectively, 32 times or more when there is much to do.
   void compute(const parallel::Communicator& comm, const RowWeights& weights,
                Covariance& covariance, double nugget, const std::function<void()>& poll,
                std::span<const double> added = {}, std::vector<double>* variances = nullptr);
@@ -60,16 +64,19 @@ class SparseFactor {
   struct Block;
   void make_block(std::size_t supernode, Block& block) const;
   void count(const Block& block);
+  void allocate();
   void number(const Block& block);
   void write(const Block& block, const std::vector<double>& x, std::size_t stride);
   bool factor_block(std::size_t supernode, Block& block, const Rows& rows, Covariance& covariance,
-                    double nugget, std::span<const double> added, std::vector<double>* variances);
+                    double nugget, std::span<const double> added, std::vector<double>* variances,
+                    SpreadPolls& polls);
 
   const Pattern& pattern_;
   const RowLayout& layout_;
   std::vector<PetscInt> own_first_, own_column_, ghost_first_, ghost_column_;
   std::vector<PetscScalar> own_value_, ghost_value_;
   std::vector<double> dense_, unit_;  // workspace of one block
+  double work_ = 0;                   // flops, covariances included
   double thirds_ = 0;  // three times the flops: whole numbers, so that sums do not know ranks
   std::int64_t largest_ = 0;
   linear::Matrix matrix_;

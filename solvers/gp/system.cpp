@@ -116,6 +116,7 @@ void System::prepare_equation(run::Context& context) {
     interior.rows.push_back(pattern_->ids[p] - static_cast<std::uint64_t>(counts_[0]));
     const double* x = &pattern_->coordinates[p * d];
     interior.coordinates.insert(interior.coordinates.end(), x, x + d);
+    if (static_cast<std::int64_t>(p) < pattern_->own) ++interior.own;
   }
   equation_->prepare(comm_, interior);
   layout_ = make_layout(comm_, *pattern_, {1, equation_->state_rows(), 1});

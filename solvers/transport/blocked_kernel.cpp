@@ -38,11 +38,12 @@ struct ChunkLayout {
 template <int D>
 struct Targets {
   static constexpr std::size_t held = D;
-  Targets(std::size_t /*dimension*/, const double* x) {
+  [[gnu::always_inline]] Targets(std::size_t /*dimension*/, const double* x) {
     for (std::size_t a = 0; a < held; ++a) at[a] = load(x + 8 * a);
   }
-  static constexpr std::size_t dimension() { return held; }
-  const Eight& operator[](std::size_t axis) const { return at[axis]; }
+  // Inlined, or GCC folds those of two dimensions into one and warns about the smaller array.
+  [[gnu::always_inline]] static constexpr std::size_t dimension() { return held; }
+  [[gnu::always_inline]] const Eight& operator[](std::size_t axis) const { return at[axis]; }
   Eight at[held];
 };
 template <>

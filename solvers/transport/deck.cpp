@@ -22,6 +22,7 @@ const std::vector<std::string> method_names = {"auto", "newton", "sinkhorn", "ex
 const std::vector<std::string> unit_names = {"spacing_squared", "diameter_squared", "absolute"};
 const std::vector<std::string> cost_names = {"squared_euclidean", "power", "l1", "periodic",
                                              "matrix"};
+const std::vector<std::string> hessian_names = {"full", "mass", "count"};
 
 template <class Enumeration>
 Enumeration chosen(const std::vector<std::string>& names, const Node& node) {
@@ -109,6 +110,12 @@ Table regularisation_table() {
                        .default_value = "0.25",
                        .range = "> 0",
                        .help = "in the units below; an eighth still costs few Newton steps"},
+                      {.key = "initial",
+                       .kind = Kind::real,
+                       .range = "> 0",
+                       .help = "where the coarsest level begins, in the same units; without it, "
+                               "an eighth of the squared diameter (cost matrices: 64 times final)",
+                       .example = "16"},
                       {.key = "unit",
                        .kind = Kind::choice,
                        .default_value = "spacing_squared",
@@ -166,18 +173,30 @@ Table sliced_table() {
 }
 
 Table solve_table() {
-  return {.name = "solve",
-          .help = "Limits of the iterations",
-          .options = {{.key = "max_newton",
-                       .kind = Kind::integer,
-                       .default_value = "60",
-                       .range = "[1, 100000]",
-                       .help = "most Newton steps for each regularisation"},
-                      {.key = "max_sinkhorn",
-                       .kind = Kind::integer,
-                       .default_value = "100000",
-                       .range = "[1, 1000000000]",
-                       .help = "most Sinkhorn sweeps for each regularisation"}}};
+  return {
+      .name = "solve",
+      .help = "Limits of the iterations",
+      .options = {{.key = "max_newton",
+                   .kind = Kind::integer,
+                   .default_value = "60",
+                   .range = "[1, 100000]",
+                   .help = "most Newton steps for each regularisation"},
+                  {.key = "max_sinkhorn",
+                   .kind = Kind::integer,
+                   .default_value = "100000",
+                   .range = "[1, 1000000000]",
+                   .help = "most Sinkhorn sweeps for each regularisation"},
+                  {.key = "hessian",
+                   .kind = Kind::choice,
+                   .default_value = "full",
+                   .choices = hessian_names,
+                   .help = "entries of the plan in Newton's matrix: all that matter; by the "
+                           "published mass rule; the largest ones (count rule): for comparison"},
+                  {.key = "kept",
+                   .kind = Kind::real,
+                   .default_value = "2",
+                   .range = "[1, 1e6]",
+                   .help = "entries per point that hessian: count keeps"}}};
 }
 
 Option section(const char* key, const Table& table, const char* help,
@@ -308,6 +327,9 @@ Problem problem_from(const input::Deck& deck) {
   problem.cost = cost_from(deck["cost"]);
   problem.normalise = deck["normalise"].flag();
   problem.final_regularisation = deck["regularisation"]["final"].real();
+  if (deck["regularisation"]["initial"].present()) {
+    problem.initial_regularisation = deck["regularisation"]["initial"].real();
+  }
   problem.unit = chosen<Unit>(unit_names, deck["regularisation"]["unit"]);
   read_relaxation(deck.root(), problem);
   problem.tolerance = deck["tolerance"].real();
@@ -319,6 +341,8 @@ Problem problem_from(const input::Deck& deck) {
   problem.seed = input::read_run(deck.root()).seed;
   problem.max_sinkhorn = deck["solve"]["max_sinkhorn"].integer();
   problem.max_newton = deck["solve"]["max_newton"].integer();
+  problem.hessian = chosen<Hessian>(hessian_names, deck["solve"]["hessian"]);
+  problem.kept_per_point = deck["solve"]["kept"].real();
   problem.write_plan = deck["plan"].flag();
   return problem;
 }

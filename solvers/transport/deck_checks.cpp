@@ -148,9 +148,9 @@ void check_partial_mass(const Node&, const Node& root, Diagnostics& diagnostics)
 void check_matrix(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (root["cost"]["name"].text() != "matrix") return;
   const std::string& method = root["method"].text();
-  if (method != "auto" && method != "sinkhorn") {
+  if (!is_entropic(method)) {
     diagnostics.error(root["method"], fmt::format("{} needs a cost that is a formula; a cost "
-                                                  "matrix goes with auto or sinkhorn",
+                                                  "matrix goes with auto, newton or sinkhorn",
                                                   method));
   }
   if (root["divergence"].flag()) {

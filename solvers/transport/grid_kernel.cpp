@@ -121,14 +121,14 @@ void GridKernel::sum(const Cloud& cloud, const GridLayout& from, double epsilon,
                           product(target.subspan(axis + 1))};
     const std::size_t most = share(source[0]) * before * shape.inner;
     values = line_sums(
-        values, shape, static_cast<std::size_t>(target[axis]),
+        comm_, values, shape, static_cast<std::size_t>(target[axis]),
         [&](std::size_t j, std::size_t k) { return factors(axis, j, k); }, most, pace);
   }
   values = slabs_to_columns(comm_, values, from.slabs(), to.columns());
   const LineShape shape{1, static_cast<std::size_t>(source[0]),
                         static_cast<std::size_t>(to.columns().size(comm_.rank()))};
   values = line_sums(
-      values, shape, static_cast<std::size_t>(target[0]),
+      comm_, values, shape, static_cast<std::size_t>(target[0]),
       [&](std::size_t j, std::size_t k) { return factors(0, j, k); }, share(to.columns().total),
       pace);
   to.from_columns(comm_, values, result);
@@ -161,7 +161,7 @@ std::vector<double> GridKernel::along_a_single_axis(std::vector<double> values,
         return factors(0, static_cast<std::size_t>(first_target + begin) + j,
                        static_cast<std::size_t>(first_source) + k);
       };
-      const auto sums = line_sums(block, {1, block.size(), 1},
+      const auto sums = line_sums(comm_, block, {1, block.size(), 1},
                                   static_cast<std::size_t>(end - begin), kernel, 1, silent);
       for (std::size_t j = 0; j < sums.size(); ++j) {
         double& target = result[static_cast<std::size_t>(begin) + j];

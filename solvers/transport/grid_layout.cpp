@@ -16,7 +16,8 @@ GridLayout::GridLayout(const parallel::Communicator& comm, const Cloud& cloud,
   columns_ = {std::accumulate(shape.begin() + 1, shape.end(), std::int64_t{1}, std::multiplies<>()),
               comm.size()};
   slab_ = plan(comm, cloud, true);
-  column_ = plan(comm, cloud, false);
+  // A single column would lie on one rank.
+  if (shape.size() > 1) column_ = plan(comm, cloud, false);
 }
 
 GridLayout::Way GridLayout::plan(const parallel::Communicator& comm, const Cloud& cloud,

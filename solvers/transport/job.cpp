@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -38,11 +39,17 @@ TransportJob::TransportJob(Problem problem, const parallel::Communicator& comm)
 TransportJob::~TransportJob() = default;
 
 bool TransportJob::has_state() const {
-  return solver_ && solver_->begun();
+  return pair_ > 0 || (solver_ && solver_->begun());
+}
+
+const Marginal& TransportJob::side(std::size_t number) const {
+  const EdgeSpec& edge = problem_.edges[0];
+  return marginals_[number == 0 ? edge.from : edge.to];
 }
 
 void TransportJob::load_marginals(run::Context& context) {
   const auto phase = context.timers.phase("marginals");
+  if (!by_formula(problem_.method)) Newton::check_options(comm_);
   std::vector<MarginalSize> sizes;
   for (const MarginalSpec& spec : problem_.marginals) sizes.push_back(size_of(comm_, spec));
   check_sizes(problem_, sizes);
@@ -72,20 +79,20 @@ void TransportJob::load_marginals(run::Context& context) {
 void TransportJob::begin_pair(run::Context& context) {
   const auto phase = context.timers.phase("hierarchy");
   const bool last = pair_ + 1 == pairs();
-  const Marginal& a = marginals_[last ? 0 : pair_];
-  const Marginal& b = marginals_[last ? 1 : pair_];
+  const Marginal& a = side(last ? 0 : pair_);
+  const Marginal& b = side(last ? 1 : pair_);
   if (!(epsilon_ > 0)) {
-    epsilon_ = regularisation_of(comm_, problem_, marginals_[0], marginals_[1], context.poll);
+    epsilon_ = regularisation_of(comm_, problem_, side(0), side(1), context.poll);
   }
   solver_ = std::make_unique<PairSolver>(comm_, problem_, a, b, epsilon_, context.poll);
   reported_ = 0;
   context.log(fmt::format("{} with {}: regularisation {:.6g}, method {}: {}", a.name, b.name,
                           epsilon_, solver_->method(), solver_->reason()));
-  if (restored_) {
+  if (restored_ && restored_->pair) {
     solver_->restore(std::move(*restored_->pair));
-    restored_.reset();
     reported_ = solver_->multiscale().history().size();
   }
+  restored_.reset();
 }
 
 void TransportJob::advance(run::Context& context) {
@@ -157,7 +164,7 @@ void TransportJob::end_pair(run::Context& context) {
   if (problem_.method == Method::exact) symmetric_converged_ = true;  // its start may be rough
   partial_.converged = symmetric_converged_ && (!pricing_ || pricing_->result().optimal);
   if (problem_.write_plan) {
-    const std::string edge = marginals_[0].name + "-" + marginals_[1].name;
+    const std::string edge = side(0).name + "-" + side(1).name;
     partial_.plan = pricing_ ? solver_->exact_plan(pricing_->result(), edge) : solver_->plan(edge);
   }
   finish(context);
@@ -192,7 +199,7 @@ void TransportJob::finish(run::Context& context) {
 
 void TransportJob::solve_exactly(run::Context& context) {
   const auto phase = context.timers.phase("solve");
-  answer_ = exact_answer(comm_, problem_, marginals_[0], marginals_[1], context.poll);
+  answer_ = exact_answer(comm_, problem_, side(0), side(1), context.poll);
 }
 
 run::Progress TransportJob::progress() const {
@@ -223,28 +230,34 @@ std::int64_t TransportJob::checkpoint_bytes() const {
 }
 
 void TransportJob::save(output::CheckpointWriter& checkpoint) const {
-  std::vector<double> numbers{static_cast<double>(pair_), epsilon_,
-                              symmetric_converged_ ? 1.0 : 0.0};
-  numbers.insert(numbers.end(), values_.begin(), values_.end());
+  // A finished run that did not converge may go on with other limits: from its last pair.
+  const std::size_t pair = std::min(pair_, pairs() - 1);
+  const bool begun = solver_ && solver_->begun();
+  std::vector<double> numbers{static_cast<double>(pair), epsilon_,
+                              finished() || symmetric_converged_ ? 1.0 : 0.0, begun ? 1.0 : 0.0};
+  numbers.insert(numbers.end(), values_.begin(),
+                 values_.begin() + static_cast<std::ptrdiff_t>(pair));
   checkpoint.replicated(job_numbers, numbers);
   std::vector<std::int64_t> fingerprints;
   for (const Marginal& marginal : marginals_) {
     fingerprints.push_back(static_cast<std::int64_t>(marginal.fingerprint));
   }
   checkpoint.replicated(std::string(job_numbers) + "_fingerprints", fingerprints);
-  solver_->save(checkpoint, pair_prefix);
+  checkpoint.replicated(std::string(job_numbers) + "_history", packed(partial_.history));
+  if (begun) solver_->save(checkpoint, pair_prefix);
 }
 
 void TransportJob::load(const output::CheckpointReader& checkpoint) {
   const std::vector<double> numbers = checkpoint.reals(job_numbers);
-  parallel::require(numbers.size() >= 3, "the checkpoint has the shape that save() gave it");
+  parallel::require(numbers.size() >= 4, "the checkpoint has the shape that save() gave it");
   pair_ = static_cast<std::size_t>(numbers[0]);
   epsilon_ = numbers[1];
   symmetric_converged_ = numbers[2] > 0;
-  values_.assign(numbers.begin() + 3, numbers.end());
+  values_.assign(numbers.begin() + 4, numbers.end());
+  partial_.history = unpacked(checkpoint.reals(std::string(job_numbers) + "_history"));
   restored_ = std::make_unique<Restored>();
   restored_->fingerprints = checkpoint.integers(std::string(job_numbers) + "_fingerprints");
-  restored_->pair = PairSolver::load(comm_, checkpoint, pair_prefix);
+  if (numbers[3] > 0) restored_->pair = PairSolver::load(comm_, checkpoint, pair_prefix);
 }
 
 void TransportJob::record(output::Record& record) const {

@@ -31,6 +31,8 @@ class TransportJob : public run::Job {
   void load(const output::CheckpointReader& checkpoint) override;
   void record(output::Record& record) const override;
   bool has_state() const override;
+  bool recover() override { return has_state(); }
+  bool setting_up() const override { return !solver_ && pair_ == 0; }
   bool converged() const override { return answer_ && answer_->converged; }
   std::int64_t checkpoint_bytes() const override;
 
@@ -48,6 +50,7 @@ class TransportJob : public run::Job {
   void solve_exactly(run::Context& context);
   void finish(run::Context& context);
   std::size_t pairs() const { return problem_.divergence ? 3 : 1; }
+  const Marginal& side(std::size_t number) const;  // 0: rows, 1: columns
 
   Problem problem_;
   const parallel::Communicator& comm_;

@@ -50,10 +50,10 @@ class Laplacian {
             std::span<double> rows, std::span<double> columns) const;
 
  private:
-  struct Columns;
   struct Kept;
+  struct ColumnLabels;
   Kept keep() const;
-  Columns complete_columns(const Kept& kept) const;
+  ColumnLabels label(const Kept& kept, std::int64_t first_heavy) const;
 
   const SparsePlan& plan_;
   std::vector<double> row_extra_, column_extra_, rows_, columns_;

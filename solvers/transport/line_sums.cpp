@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "points/aligned.hpp"
 #include "transport/running_sum.hpp"
@@ -84,6 +86,7 @@ class LineSums {
         negligible_(negligible(static_cast<std::int64_t>(shape.along))),
         packed_(pack(values, shape)),
         result_(shape.outer * targets * shape.inner) {
+    scaled_.reserve(packed_.size());  // agreed memory, which costs nothing until it is touched
     find_tops();
   }
 
@@ -220,19 +223,23 @@ void LineSums::rows_of(Table& table, std::size_t first, std::size_t count) {
 
 }  // namespace
 
-std::vector<double> line_sums(std::span<const double> values, const LineShape& shape,
-                              std::size_t targets, const AxisLogarithm& kernel,
-                              std::size_t most_lines, Pace& pace) {
-  LineSums sums(values, shape, targets);
-  Table table(shape.along);
+std::vector<double> line_sums(const parallel::Communicator& comm, std::span<const double> values,
+                              const LineShape& shape, std::size_t targets,
+                              const AxisLogarithm& kernel, std::size_t most_lines, Pace& pace) {
+  std::optional<LineSums> sums;
+  std::optional<Table> table;
+  parallel::agree(comm, [&] {
+    sums.emplace(values, shape, targets);
+    table.emplace(shape.along);
+  });
   for (std::size_t first = 0; first < targets; first += rows) {
     const std::size_t count = std::min(rows, targets - first);
-    table.fill(kernel, first, count);
-    sums.rows_of(table, first, count);
+    table->fill(kernel, first, count);
+    sums->rows_of(*table, first, count);
     pace.worked(1e-9 * static_cast<double>(count * shape.along) *
                 static_cast<double>(most_lines + 8));
   }
-  return sums.take();
+  return sums->take();
 }
 
 }  // namespace mensura::transport

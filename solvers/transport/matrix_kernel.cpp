@@ -116,7 +116,8 @@ ScaledSum MatrixKernel::row_sum(std::size_t row, const double* logarithms, doubl
 template <bool Moment>
 std::vector<ScaledSum> MatrixKernel::row_sums(double epsilon, std::span<const double> g,
                                               const std::function<void()>& poll) const {
-  const std::vector<double> own = logarithms(y_, g, epsilon);
+  std::vector<double> own;
+  parallel::agree(comm_, [&] { own = logarithms(y_, g, epsilon); });
   const std::vector<double> received = everywhere<double>(comm_, own);
   points::AlignedVector<double> columns;
   std::vector<ScaledSum> result;

@@ -238,7 +238,7 @@ void Multiscale::report() {
     entry.plan_per_row = from.plan_per_row;
     entry.laplacian_per_row = from.laplacian_per_row;
     entry.error_l1 = from.error_l1;
-    entry.dual_objective = from.dual_objective;
+    entry.dual_objective = from.dual_objective + stage.epsilon * options_.mass_product;
     entry.sweep_rate = from.sweep_rate;
   }
   history_.push_back(std::move(entry));
@@ -283,9 +283,10 @@ void Multiscale::advance(const std::function<void()>& poll) {
 
 SparsePlan* Multiscale::plan() {
   if (plan_ == nullptr) return nullptr;
-  // Newton's steps leave the support behind, unless the run was restarted after the last one.
-  const bool known = !by_sinkhorn_ && plan_->searches() > 0;
-  if (!known && !plan_->search(at_, options_.epsilon, options_.most_pairs)) return nullptr;
+  // Sinkhorn's iteration stores none, and a search that did not fit has left none.
+  if (!plan_->stored() && !plan_->search(at_, options_.epsilon, options_.most_pairs)) {
+    return nullptr;
+  }
   plan_->evaluate(at_, options_.epsilon);
   return plan_.get();
 }
@@ -322,6 +323,8 @@ Multiscale::State Multiscale::state() const {
     state.at = newton_->potentials();
     state.newton = newton_->memory();
   }
+  // The plan that the results are taken from.
+  if (state.keeps_support()) state.newton.searched = plan_->searched_at();
   return state;
 }
 
@@ -339,12 +342,20 @@ void Multiscale::resume(State state) {
   history_ = std::move(state.history);
   sinkhorn_ = state.sinkhorn;
   at_ = state.at;
+  if (todo_.empty() && !converged_) {  // the last stage again, perhaps with other limits
+    todo_.push_back({0, options_.epsilon, options_.tolerance});
+    past_.clear();
+    past_epsilons_.clear();
+  }
   if (begun_ && !by_sinkhorn_) {
     if (!start_newton(todo_.front(), std::move(state.at), &state.newton)) {
       throw parallel::Error(parallel::ExitCode::too_large,
                             "the plan of the checkpoint does not fit on this number of ranks; "
                             "restart on as many as wrote it");
     }
+  } else if (state.keeps_support()) {
+    // plan() tries again at the last potentials where this does not fit.
+    plan_->search(state.newton.searched, epsilon_, options_.most_pairs);
   }
 }
 

@@ -30,7 +30,8 @@ struct MultiscaleOptions {
   bool symmetric = false;      ///< x and y are one measure
   std::int64_t max_newton = 60, max_sinkhorn = 100000;
   std::int64_t most_pairs = std::int64_t{1} << 31U;  ///< on one rank
-  double first_epsilon = 0;                          ///< where the coarsest level begins
+  double mass_product = 1;   ///< of the two total masses: eps times it is a constant in every value
+  double first_epsilon = 0;  ///< where the coarsest level begins
   Hessian hessian = Hessian::full;
   double kept_per_point = 2;       ///< of the count rule
   const CostRows* rows = nullptr;  ///< of a cost matrix, in place of a cost; outlives the object
@@ -61,6 +62,8 @@ class Multiscale {
     Newton::Memory newton;
     SinkhornReport sinkhorn;
     std::vector<StageReport> history;
+    /// newton.searched counts: of the running stage, or of the finished last one.
+    bool keeps_support() const { return !by_sinkhorn && (begun || todo.empty()); }
   };
 
   Multiscale(const parallel::Communicator& comm, std::vector<Level> levels, const Cost* cost,

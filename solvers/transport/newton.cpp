@@ -60,6 +60,22 @@ void choose_multigrid(PC pc) {
   check_petsc(PCGAMGSetThreshold(pc, const_cast<PetscReal*>(&threshold), 1), "PCGAMGSetThreshold");
 }
 
+constexpr const char* prefix = "transport_newton_";
+
+// Conjugate gradients with multigrid, as the options want them.
+void make_krylov(const parallel::Communicator& comm, Mat matrix, Mat preconditioner,
+                 double accuracy, linear::Krylov& krylov) {
+  check_petsc(KSPCreate(comm.handle(), krylov.put()), "KSPCreate");
+  check_petsc(KSPSetOptionsPrefix(krylov.get(), prefix), "KSPSetOptionsPrefix");
+  check_petsc(KSPSetType(krylov.get(), KSPCG), "KSPSetType");
+  check_petsc(KSPSetOperators(krylov.get(), matrix, preconditioner), "KSPSetOperators");
+  PC pc = nullptr;
+  check_petsc(KSPGetPC(krylov.get(), &pc), "KSPGetPC");
+  choose_multigrid(pc);
+  check_petsc(KSPSetTolerances(krylov.get(), accuracy, 0, PETSC_DEFAULT, 200), "KSPSetTolerances");
+  linear::check_petsc_options(comm, KSPSetFromOptions(krylov.get()), "KSPSetFromOptions", prefix);
+}
+
 double total_of(const parallel::Communicator& comm, std::span<const double> terms) {
   parallel::ExactSum sum;
   for (const double term : terms) sum.add(term);
@@ -102,6 +118,23 @@ double dual_objective(const parallel::Communicator& comm, const SparsePlan& plan
     return total_of(comm, terms);
   };
   return side(plan.x(), at.f) + side(plan.y(), at.g) - epsilon * mass;
+}
+
+void Newton::check_options(const parallel::Communicator& comm) {
+  linear::Matrix matrix;  // one unknown per rank
+  check_petsc(MatCreateAIJ(comm.handle(), 1, 1, PETSC_DETERMINE, PETSC_DETERMINE, 1, nullptr, 0,
+                           nullptr, matrix.put()),
+              "MatCreateAIJ");
+  check_petsc(MatSetValue(matrix.get(), comm.rank(), comm.rank(), 1, INSERT_VALUES), "MatSetValue");
+  check_petsc(MatAssemblyBegin(matrix.get(), MAT_FINAL_ASSEMBLY), "MatAssemblyBegin");
+  check_petsc(MatAssemblyEnd(matrix.get(), MAT_FINAL_ASSEMBLY), "MatAssemblyEnd");
+  linear::Krylov krylov;
+  linear::or_destroy(
+      [&] {
+        make_krylov(comm, matrix.get(), matrix.get(), 0.1, krylov);
+        linear::check_petsc_options(comm, KSPSetUp(krylov.get()), "KSPSetUp", prefix);
+      },
+      krylov, matrix);
 }
 
 Newton::Newton(SparsePlan& plan, Potentials start, const NewtonOptions& options)
@@ -192,23 +225,15 @@ bool Newton::solve(const Laplacian& laplacian, double shift, const std::vector<d
       "MatShellSetOperation");
   check_petsc(MatSetOption(product.get(), MAT_SPD, PETSC_TRUE), "MatSetOption");
   linear::Krylov krylov;
-  check_petsc(KSPCreate(comm.handle(), krylov.put()), "KSPCreate");
-  check_petsc(KSPSetOptionsPrefix(krylov.get(), "transport_newton_"), "KSPSetOptionsPrefix");
-  check_petsc(KSPSetType(krylov.get(), KSPCG), "KSPSetType");
-  check_petsc(KSPSetOperators(krylov.get(), product.get(), matrix.get()), "KSPSetOperators");
-  PC pc = nullptr;
-  check_petsc(KSPGetPC(krylov.get(), &pc), "KSPGetPC");
-  choose_multigrid(pc);
-  const double accuracy = std::max(1e-6, std::min(0.1, state_.error));
-  check_petsc(KSPSetTolerances(krylov.get(), accuracy, 0, PETSC_DEFAULT, 200), "KSPSetTolerances");
-  check_petsc(KSPSetFromOptions(krylov.get()), "KSPSetFromOptions");
+  make_krylov(comm, product.get(), matrix.get(), std::max(1e-6, std::min(0.1, state_.error)),
+              krylov);
   linear::Vector b, x;
   check_petsc(MatCreateVecs(product.get(), x.put(), b.put()), "MatCreateVecs");
   PetscScalar* array = nullptr;
   check_petsc(VecGetArrayWrite(b.get(), &array), "VecGetArrayWrite");
   std::copy(rhs.begin(), rhs.end(), array);
   check_petsc(VecRestoreArrayWrite(b.get(), &array), "VecRestoreArrayWrite");
-  check_petsc(KSPSolve(krylov.get(), b.get(), x.get()), "KSPSolve");
+  linear::check_petsc_options(comm, KSPSolve(krylov.get(), b.get(), x.get()), "KSPSolve", prefix);
   KSPConvergedReason reason = KSP_CONVERGED_ITERATING;
   PetscInt iterations = 0;
   check_petsc(KSPGetConvergedReason(krylov.get(), &reason), "KSPGetConvergedReason");

@@ -44,6 +44,10 @@ struct NewtonReport {
 /// first. Members are collective.
 class Newton {
  public:
+  /// Collective. Throws Error{usage} on all ranks for options under transport_newton_ that PETSc
+  /// refuses, before anything is built.
+  static void check_options(const parallel::Communicator& comm);
+
   /// References outlive the object; `plan` is used for nothing else meanwhile.
   Newton(SparsePlan& plan, Potentials start, const NewtonOptions& options);
 

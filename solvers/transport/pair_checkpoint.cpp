@@ -89,7 +89,7 @@ void potentials_of(Multiscale::State& state, const Use& use) {
   for (std::size_t i = 0; i < state.past.size(); ++i) {
     use("past_" + std::to_string(i), state.past[i]);
   }
-  if (state.begun && !state.by_sinkhorn) use("searched", state.newton.searched);
+  if (state.keeps_support()) use("searched", state.newton.searched);
 }
 
 std::vector<std::int64_t> as_integers(std::span<const std::uint64_t> ids) {
@@ -97,6 +97,19 @@ std::vector<std::int64_t> as_integers(std::span<const std::uint64_t> ids) {
 }
 
 }  // namespace
+
+std::vector<double> packed(std::vector<StageReport> stages) {
+  Numbers numbers;
+  numbers.list(stages, [&](StageReport& stage) { visit(numbers, stage); });
+  return numbers.values();
+}
+
+std::vector<StageReport> unpacked(std::vector<double> values) {
+  Numbers numbers(std::move(values));
+  std::vector<StageReport> stages;
+  numbers.list(stages, [&](StageReport& stage) { visit(numbers, stage); });
+  return stages;
+}
 
 void PairSolver::save(output::CheckpointWriter& checkpoint, const std::string& prefix) const {
   Multiscale::State state = multiscale_->state();

@@ -124,10 +124,7 @@ double regularisation_of(const parallel::Communicator& comm, const Problem& prob
 PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& problem,
                        const Marginal& a, const Marginal& b, double epsilon,
                        const std::function<void()>& poll)
-    : comm_(comm),
-      problem_(problem),
-      epsilon_(epsilon),
-      mass_product_(a.total_mass * b.total_mass) {
+    : comm_(comm), problem_(problem), epsilon_(epsilon) {
   const bool matrix = problem.cost.kind == CostKind::matrix;
   Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
   const Marginal* sides[2] = {&a, &b};
@@ -168,6 +165,7 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     options.first_epsilon =
         *problem.initial_regularisation / problem.final_regularisation * epsilon_;
   }
+  options.mass_product = a.total_mass * b.total_mass;
   options.hessian = problem.hessian;
   options.kept_per_point = problem.kept_per_point;
   options.rows = rows_.get();
@@ -221,7 +219,7 @@ MakeKernel PairSolver::kernel_for(const Problem& problem, const Marginal& a,
 }
 
 double PairSolver::value() const {
-  return multiscale_->history().back().dual_objective + epsilon_ * mass_product_;
+  return multiscale_->history().back().dual_objective;
 }
 
 NodeAnswer PairSolver::node(const Cloud& cloud, const std::string& name,

@@ -22,6 +22,10 @@ namespace mensura::transport {
 double regularisation_of(const parallel::Communicator& comm, const Problem& problem,
                          const Marginal& a, const Marginal& b, const std::function<void()>& poll);
 
+/// Local. Reports of stages as the numbers of a checkpoint, and back.
+std::vector<double> packed(std::vector<StageReport> stages);
+std::vector<StageReport> unpacked(std::vector<double> numbers);
+
 /// One regularised problem between two loaded marginals (or of one with itself). Members are
 /// collective.
 class PairSolver {
@@ -41,7 +45,7 @@ class PairSolver {
   Multiscale& multiscale() { return *multiscale_; }
   const Multiscale& multiscale() const { return *multiscale_; }
 
-  /// The regularised value: the dual objective plus eps times the product of the masses.
+  /// The regularised value: cost plus eps times the divergence from the product of the marginals.
   double value() const;
   /// Everything about the solution but the plan's entries.
   void describe(Answer& answer, const std::function<void()>& poll);
@@ -77,7 +81,7 @@ class PairSolver {
   std::unique_ptr<Cost> cost_;  // one of the two
   std::shared_ptr<const CostRows> rows_;
   std::unique_ptr<Multiscale> multiscale_;
-  double epsilon_ = 0, mass_product_ = 1;
+  double epsilon_ = 0;
   std::string method_, reason_, names_[2];
   std::optional<output::RegularGrid> grids_[2];
   std::int64_t input_totals_[2] = {0, 0};

@@ -359,9 +359,13 @@ double magnitude(const parallel::Communicator& comm, const Cloud& x, const Cloud
       largest = std::max(largest, square);
     }
   }
-  double most = cost.weight() * std::max(largest, std::pow(largest, cost.power() / 2));
+  // Sums of distances along the axes are no squares: below one they are larger.
+  const double value = cost.kind() == CostKind::l1
+                           ? std::sqrt(static_cast<double>(d) * largest)
+                           : std::max(largest, std::pow(largest, cost.power() / 2));
+  double most = cost.weight() * value;
   for (const auto& field : fields) {
-    for (const double value : field) most = std::max(most, std::abs(value));
+    for (const double potential : field) most = std::max(most, std::abs(potential));
   }
   return comm.max(most);
 }

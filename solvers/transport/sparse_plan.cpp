@@ -20,9 +20,13 @@ double damped(double balanced, double epsilon, double rho) {
   return std::isinf(rho) ? balanced : rho / (rho + epsilon) * balanced;
 }
 
+// A NaN must not hide behind the maximum.
 double most_rise(std::span<const double> now, std::span<const double> then) {
   double most = -infinity;
-  for (std::size_t i = 0; i < now.size(); ++i) most = std::max(most, now[i] - then[i]);
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const double rise = now[i] - then[i];
+    most = std::max(most, std::isnan(rise) ? infinity : rise);
+  }
   return most;
 }
 
@@ -59,8 +63,7 @@ void SparsePlan::clear() {
 double SparsePlan::drift(const Potentials& at, double epsilon) const {
   std::vector<double> most{most_rise(at.f, searched_.f), most_rise(at.g, searched_.g)};
   comm_.max(std::span(most));
-  const double result = (most[0] + most[1]) / epsilon;
-  return std::isnan(result) ? infinity : result;
+  return (most[0] + most[1]) / epsilon;
 }
 
 std::int64_t SparsePlan::empty_lines() const {

@@ -48,6 +48,8 @@ class SparsePlan {
   void evaluate(const Potentials& at, double epsilon);
   /// The support or its values are not needed any more.
   void clear();
+  /// A support is there: since the last search that fitted, until clear().
+  bool stored() const { return !pairs_.starts.empty(); }
 
   std::span<const double> row_sums() const { return row_sums_; }
   std::span<const double> column_sums() const { return column_sums_; }

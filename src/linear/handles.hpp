@@ -56,6 +56,18 @@ class Handle {
   int unwinding_at_birth_ = 0;
 };
 
+/// Collective. Runs an action that fails on all ranks or on none; when it throws, the objects are
+/// destroyed before the exception goes on, which would leave them to the library.
+template <class Action, class... Objects>
+void or_destroy(const Action& action, Objects&... objects) {
+  try {
+    action();
+  } catch (...) {
+    (objects.reset(), ...);
+    throw;
+  }
+}
+
 using Vector = Handle<Vec, VecDestroy>;
 using Matrix = Handle<Mat, MatDestroy>;
 using Krylov = Handle<KSP, KSPDestroy>;

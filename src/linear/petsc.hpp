@@ -14,15 +14,20 @@ namespace mensura::linear {
 /// unchecked.
 void check_petsc(int code, const char* call);
 
+/// Collective. The same for calls that take up what the user set under `prefix` ("gp_cg_") or first
+/// use it: SetFromOptions, SetUp, Solve. What PETSc refuses then is Error{usage} with PETSc's
+/// reason and the option, or all options under the prefix when the reason tells no more.
+void check_petsc_options(const parallel::Communicator& comm, int code, const char* call,
+                         const std::string& prefix);
+
 /// Owner of PETSc's life in the process. PETSc installs no signal handlers (run/ owns them), stays
 /// silent about unused options (they become warnings of the run record) and works on a duplicate of
 /// the given communicator.
 class PetscSession {
  public:
   /// Collective. `options` are (name, value) pairs without the leading dash, from the deck;
-  /// `arguments` is what follows
-  /// `--` on the command line and wins over the deck. Throws Error{usage} when an argument is not
-  /// an option.
+  /// `arguments` is what follows `--` on the command line and wins over the deck. Throws
+  /// Error{usage} when an argument is not an option.
   PetscSession(const parallel::Communicator& comm,
                const std::vector<std::pair<std::string, std::string>>& options,
                const std::vector<std::string>& arguments);

@@ -22,6 +22,7 @@ using Packet = parallel::SparseExchange::Packet;
 using Integers = std::vector<std::int32_t>;
 
 constexpr int channel = 0;
+constexpr std::int32_t rounds_per_poll = 64;
 
 template <class Index>
 std::size_t at(Index index) noexcept {
@@ -235,7 +236,7 @@ Integers tell_owners(const Communicator& comm, const Partners& partners,
 }
 
 Rounds find_rounds(const Communicator& comm, const LocalPattern& pattern, const Partners& partners,
-                   std::span<const std::int32_t> elimination) {
+                   std::span<const std::int32_t> elimination, const std::function<void()>& poll) {
   Rounds rounds;
   rounds.of_row.assign(at(pattern.rows), Front::none);
   rounds.of_ghost.assign(at(pattern.ghosts), Front::none);
@@ -261,6 +262,7 @@ Rounds find_rounds(const Communicator& comm, const LocalPattern& pattern, const 
       for (const auto place : unpack(packet)) known.push_back(first + place);
     }
     front.arrive(known, round);
+    if (poll && round % rounds_per_poll == rounds_per_poll - 1) poll();
   }
 }
 

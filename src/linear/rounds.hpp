@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -40,7 +41,9 @@ struct Rounds {
 
 /// Collective. The round of a row is the largest number of messages on any chain of dependencies
 /// that ends in it. Throws Error{internal} on all ranks when rows wait for each other in a circle.
+/// `poll`, if not empty, is called collectively after every 64 messages.
 Rounds find_rounds(const parallel::Communicator& comm, const LocalPattern& pattern,
-                   const Partners& partners, std::span<const std::int32_t> elimination);
+                   const Partners& partners, std::span<const std::int32_t> elimination,
+                   const std::function<void()>& poll);
 
 }  // namespace mensura::linear

@@ -357,10 +357,11 @@ Departures choose_departures(const Partners& partners, const Rounds& rounds, con
 }  // namespace
 
 Schedule make_schedule(const Communicator& comm, const LocalPattern& pattern,
-                       std::span<const std::int32_t> elimination) {
+                       std::span<const std::int32_t> elimination,
+                       const std::function<void()>& poll) {
   parallel::agree(comm, [&] { check_rows(pattern, elimination, pattern.rank_begin[comm.rank()]); });
   const auto partners = find_partners(comm, pattern);
-  const auto rounds = find_rounds(comm, pattern, partners, elimination);
+  const auto rounds = find_rounds(comm, pattern, partners, elimination, poll);
   const auto critical = find_critical(pattern, partners, elimination);
   const auto need = first_needs(pattern, rounds, critical);
   const auto need_of_export = tell_owners(comm, partners, need);

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -72,6 +73,7 @@ struct Schedule {
 /// Collective. The schedule of the forward solve; see triangular.hpp for what it promises and
 /// throws. Memory beyond the result: O(rows + ghosts).
 Schedule make_schedule(const parallel::Communicator& comm, const LocalPattern& pattern,
-                       std::span<const std::int32_t> elimination);
+                       std::span<const std::int32_t> elimination,
+                       const std::function<void()>& poll);
 
 }  // namespace mensura::linear

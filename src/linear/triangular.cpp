@@ -174,7 +174,10 @@ class Requests {
 }  // namespace
 
 struct TriangularSolver::State {
-  State(const Communicator& comm, Mat matrix, std::span<const std::int32_t> elimination);
+  State(const Communicator& comm, Mat matrix, std::span<const std::int32_t> elimination,
+        const std::function<void()>& poll);
+  void plan(const Communicator& comm, std::span<const std::int32_t> elimination,
+            const std::function<void()>& poll);
 
   View view() const;
   void forward(const LocalRows& rows, const double* b, double* y);
@@ -191,22 +194,27 @@ struct TriangularSolver::State {
   Requests forward_in, forward_out, backward_in, backward_out;
 };
 
+void TriangularSolver::State::plan(const Communicator& comm,
+                                   std::span<const std::int32_t> elimination,
+                                   const std::function<void()>& poll) {
+  std::unique_ptr<View> now;
+  parallel::agree(comm, [&] { now = std::make_unique<View>(lower.get()); });
+  schedule = make_schedule(comm, now->rows.pattern, elimination, poll);
+  rows = now->rows.pattern.rows;
+  parallel::agree(comm, [&] {
+    ghosts.resize(static_cast<std::size_t>(now->rows.pattern.ghosts));
+    in_buffer.resize(schedule.in_items.size());
+    out_buffer.resize(schedule.out_items.size());
+  });
+}
+
 TriangularSolver::State::State(const Communicator& comm, Mat matrix,
-                               std::span<const std::int32_t> elimination) {
+                               std::span<const std::int32_t> elimination,
+                               const std::function<void()>& poll) {
   check_petsc(PetscObjectReference(reinterpret_cast<PetscObject>(matrix)), "PetscObjectReference");
   lower = Matrix(matrix);
   check_petsc(MatGetNonzeroState(matrix, &structure), "MatGetNonzeroState");
-  {
-    std::unique_ptr<View> now;
-    parallel::agree(comm, [&] { now = std::make_unique<View>(matrix); });
-    schedule = make_schedule(comm, now->rows.pattern, elimination);
-    rows = now->rows.pattern.rows;
-    parallel::agree(comm, [&] {
-      ghosts.resize(static_cast<std::size_t>(now->rows.pattern.ghosts));
-      in_buffer.resize(schedule.in_items.size());
-      out_buffer.resize(schedule.out_items.size());
-    });
-  }
+  or_destroy([&] { plan(comm, elimination, poll); }, lower);
   using parallel::tags::triangular_backward, parallel::tags::triangular_forward;
   const auto handle = comm.handle();
   forward_in.make(schedule.in, in_buffer.data(), triangular_forward, handle, MPI_Recv_init);
@@ -293,8 +301,9 @@ void TriangularSolver::State::backward(const LocalRows& matrix, double* y) {
 }
 
 TriangularSolver::TriangularSolver(const Communicator& comm, Mat lower,
-                                   std::span<const std::int32_t> elimination)
-    : state_(std::make_unique<State>(comm, lower, elimination)) {}
+                                   std::span<const std::int32_t> elimination,
+                                   const std::function<void()>& poll)
+    : state_(std::make_unique<State>(comm, lower, elimination, poll)) {}
 TriangularSolver::~TriangularSolver() = default;
 TriangularSolver::TriangularSolver(TriangularSolver&&) noexcept = default;
 TriangularSolver& TriangularSolver::operator=(TriangularSolver&&) noexcept = default;

@@ -5,6 +5,7 @@
 #include <petscmat.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -29,9 +30,11 @@ class TriangularSolver {
  public:
   /// Collective. `elimination`: all local rows (from 0), each after the local rows that it needs.
   /// Throws Error{internal} on all ranks when a diagonal entry is missing or the dependencies form
-  /// a circle.
+  /// a circle. `poll`, if not empty, is called collectively after every 64 rounds of messages that
+  /// the schedule takes.
   TriangularSolver(const parallel::Communicator& comm, Mat lower,
-                   std::span<const std::int32_t> elimination);
+                   std::span<const std::int32_t> elimination,
+                   const std::function<void()>& poll = {});
   ~TriangularSolver();
   TriangularSolver(TriangularSolver&&) noexcept;
   TriangularSolver& operator=(TriangularSolver&&) noexcept;

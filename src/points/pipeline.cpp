@@ -69,7 +69,19 @@ void Pipeline::run(const std::function<void()>& poll) {
     if (!all_searched) search_chunk(chunk);
     if (comm_.size() > 1) communicate(std::move(chunk), !all_searched);
     if (!all_searched) all_searched = !agree_on_next_round();
-    if (poll) poll();
+    if (poll) leave_together(poll);
+  }
+}
+
+// A poll throws on all ranks or on none: then what travels can still arrive.
+void Pipeline::leave_together(const std::function<void()>& poll) {
+  try {
+    poll();
+  } catch (...) {
+    if (questions_travel_) questions_.wait();
+    if (answers_travel_) answers_.wait();
+    questions_travel_ = answers_travel_ = false;
+    throw;
   }
 }
 

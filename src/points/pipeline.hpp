@@ -45,7 +45,8 @@ class Pipeline {
            std::span<const Request> requests, std::int64_t remote_buffer_bytes, Selection selection,
            PaceMemory& memory, Visit visit);
 
-  /// Collective. Searches and visits everything; `poll` is called once per round.
+  /// Collective. Searches and visits everything; `poll` is called once per round and may end the
+  /// search by an exception on all ranks.
   void run(const std::function<void()>& poll);
 
   std::int64_t queries() const noexcept { return queries_; }
@@ -57,6 +58,7 @@ class Pipeline {
   void visit_lanes(std::uint32_t lanes);
   void communicate(Waiting chunk, bool ask);
   bool agree_on_next_round();
+  void leave_together(const std::function<void()>& poll);
   void progress();
 
   const parallel::Communicator& comm_;

@@ -25,7 +25,9 @@ struct Progress {
 struct Context {
   Timers& timers;  ///< phases of this run
   /// Collective. Call at least every 10 s inside long inner loops, at the same places on all ranks.
-  /// Prints progress lines and notes signals; never stops the run by itself.
+  /// Prints progress lines and notes signals. While the job is setting up, a stop that is asked for
+  /// or a time limit that has passed leaves advance() from here, by an exception that reaches all
+  /// ranks alike; otherwise the run stops at the next safe point.
   std::function<void()> poll;
   std::function<void(const std::string&)>
       log;  ///< one line in log.txt and on the terminal (rank 0; call anywhere)
@@ -54,6 +56,9 @@ class Job {
   virtual bool recover() { return false; }
   /// True when save() has something worth writing (set-up alone is not).
   virtual bool has_state() const { return true; }
+  /// True while advance() only makes what a restart makes again: such a step need not be finished
+  /// before the run stops. The same on all ranks; an interrupted job is destroyed and never saved.
+  virtual bool setting_up() const { return false; }
   /// False turns a finished run into exit 4 (tolerances not met; results are written and marked,
   /// and the state is saved for a restart with other keys of Driver::restart_keys).
   virtual bool converged() const { return true; }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <exception>
+#include <utility>
 
 #include "input/common.hpp"
 #include "run/fault.hpp"
@@ -20,6 +22,12 @@ double guess_seconds(std::int64_t bytes) {
 }
 
 constexpr unsigned stop_requests = checkpoint_and_stop | last_call;
+
+// Leaves a step of the set-up on all ranks; thrown by the collective poll.
+struct Interruption : std::exception {
+  explicit Interruption(std::string why) : reason(std::move(why)) {}
+  std::string reason;
+};
 
 }  // namespace
 
@@ -39,25 +47,30 @@ Ending Loop::run() {
   if (tools_.comm.is_root()) meter_.update(job_.progress(), tools_.clock.elapsed());
   while (!job_.finished()) {
     if (auto ending = safe_point()) return *ending;
-    step();
+    if (auto ending = step()) return *ending;
   }
   if (tools_.comm.is_root()) meter_.update(job_.progress(), tools_.clock.elapsed());
   state_.seconds = state_.earlier_seconds + tools_.clock.elapsed();
   return {};
 }
 
-void Loop::step() {
+std::optional<Ending> Loop::step() {
   const double start = tools_.clock.elapsed();
   fault::before_step(tools_.comm.rank(), state_.steps + 1);
   Context context{tools_.timers, [this] { poll(); },
                   [this](const std::string& text) { tools_.log.line(text); },
                   [this](const std::string& text) { tools_.log.warn(text); }};
-  job_.advance(context);
+  try {
+    job_.advance(context);
+  } catch (const Interruption& interruption) {
+    return stop(interruption.reason);
+  }
   last_step_ = tools_.clock.elapsed() - start;  // the slowest rank's counts: see agree()
   ++state_.steps;
   ++steps_here_;
   state_.step_seconds.push_back(last_step_);
   state_.step_done.push_back(job_.progress().done);
+  return std::nullopt;
 }
 
 double Loop::agree() {
@@ -77,6 +90,10 @@ double Loop::agree() {
 void Loop::poll() {
   const double elapsed = agree();
   tools_.timers.memory().sample();
+  if (job_.setting_up()) {
+    if ((requests_ & stop_requests) != 0) throw Interruption(request_name(requests_));
+    if (tools_.clock.must_stop(elapsed, 0, 0)) throw Interruption(limit_text());
+  }
   const unsigned news = requests_ & ~announced_;
   if (news != 0) {
     tools_.log.line(
@@ -95,11 +112,7 @@ std::optional<Ending> Loop::safe_point() {
   tools_.timers.memory().sample();
   if (tools_.comm.is_root()) meter_.update(job_.progress(), elapsed);
   if ((requests_ & stop_requests) != 0) return stop(request_name(requests_));
-  if (must_stop(elapsed)) {
-    const TimeLimit& limit = tools_.clock.limit();
-    return stop(fmt::format("wall-clock limit {} ({})", input::format_duration(limit.seconds),
-                            limit.source));
-  }
+  if (must_stop(elapsed)) return stop(limit_text());
   const bool asked = (requests_ & checkpoint_and_continue) != 0;
   const bool due = elapsed - last_checkpoint_ >= tools_.checkpoint_every;
   if ((asked || due) && job_.has_state() && saved_steps_ != state_.steps) {
@@ -109,6 +122,12 @@ std::optional<Ending> Loop::safe_point() {
     checkpoint();
   }
   return std::nullopt;
+}
+
+std::string Loop::limit_text() const {
+  const TimeLimit& limit = tools_.clock.limit();
+  return fmt::format("wall-clock limit {} ({})", input::format_duration(limit.seconds),
+                     limit.source);
 }
 
 // Collective until the first checkpoint was timed.

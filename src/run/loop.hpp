@@ -55,10 +55,11 @@ class Loop {
   const LoopState& state() const noexcept { return state_; }
 
  private:
-  void step();
+  std::optional<Ending> step();
   std::optional<Ending> safe_point();
   Ending stop(const std::string& reason);
   void poll();
+  std::string limit_text() const;
   double agree();  ///< merges what signals asked for on all ranks; returns rank 0's elapsed seconds
   void checkpoint();
   bool must_stop(double elapsed) const;

@@ -26,10 +26,27 @@ refused 2 square.yaml prior.kernel=matern_3_2 "matern_5_2"
 refused 2 square.yaml "equation.source=sin(pi*w)" "equation.source"
 [ -e out ] && fail "a refused deck left an output folder"
 
+# Options that PETSc refuses, when it takes them up and when it uses them: before points are made.
+refused 2 square.yaml petsc.cg.ksp_type=abc "-gp_cg_ksp_type abc" "Unable to find"
+refused 2 square.yaml petsc.cg.ksp_type=minres "-gp_cg_ksp_type minres" "does not support"
+refused 2 square.yaml petsc.newton.snes_max_it=few "-gp_newton_snes_max_it few"
+grep -qF "points:" <<< "$text" && fail "points were made before options were checked: $text"
+
 # Formulas that are no number somewhere: the first such point is named, the same on all ranks.
 refused 3 square.yaml "equation.source=log(x-0.5)" "equation.source" "log(x-0.5)" "(0.1, 0.1)" NaN
 refused 3 square.yaml "equation.boundary=1/y" "equation.boundary" "(0, 0)"
 refused 3 square.yaml "equation.diffusion=x-0.5" equation.diffusion "must be positive" "at (0."
+
+# A solution that is no number where it is wanted, and none that is convex: before the factor.
+refused 3 square.yaml "equation.exact=log(x-0.5)" "equation.exact" "(0, 0)" "66 values are not finite"
+grep -qF "factor of" <<< "$text" && fail "the exact solution was checked after the factor: $text"
+for ranks in 1 3; do
+  run "$ranks" --output out --set output.overwrite=true --set \
+    'equation={name: monge_ampere, source: "0.55-x", boundary: "0"}' square.yaml
+  expect_code 3 "negative source on $ranks ranks"
+  expect_text "; the source must be positive" "negative source on $ranks ranks"
+  expect_text "(36 values are not positive)" "negative source on $ranks ranks"
+done
 
 # Points from files.
 refused 3 cloud.yaml points.interior.dataset=/repeated "row 5 " "row 17 " /repeated
@@ -51,6 +68,10 @@ printf 'no HDF5 at all\n' > text.h5
 for file in truncated.h5 text.h5; do
   refused 3 cloud.yaml "points.interior.file=$file" "$file"
 done
+
+# A factor holds no more than the lower triangle: half of 202 functionals and one half.
+run 2 --dry-run --set factor.radius=100 square.yaml
+expect_text "202 functionals, about 102 nonzeros per row" "dry run of a wide factor"
 
 # Larger than the memory: refused before the points are made or read, dry or not.
 cp "$PROJECT/inputs/gp/cubic_million.yaml" .

@@ -78,6 +78,16 @@ run 2 --restart auto --output early cubic.yaml
 expect_code 0 "restart of a run stopped during set-up"
 expect_same_results cubic early "restart of a run stopped during set-up"
 
+# A factor that would take hours is left within seconds.
+begin=$(date +%s)
+start 2 long --set factor.radius=100 --set points.per_side=51 cubic.yaml
+wait_for long 'maximin order'
+kill -USR1 "$job"
+ended long
+expect_code 75 "stopped within the factor"
+expect_text "nothing to save yet" "stopped within the factor"
+[ $(($(date +%s) - begin)) -le 60 ] || fail "stopped within the factor: took over a minute"
+
 # Time steps: stopped twice, by a signal and by the wall limit, on three numbers of ranks.
 run 1 --output burgers burgers.yaml
 expect_code 0 "burgers, undisturbed"

@@ -52,11 +52,14 @@ expect_text usr2/log.txt "USR2: checkpoint and continue"
 expect_same_results whole usr2
 
 # A signal before anything can be saved: stopped, and a restart begins anew.
-start early 2 deck.yaml --output early --set toy.setup_steps=60 --set toy.steps=3
+# Its step of the set-up would go on for a minute and is left in the middle.
+begin=$(date +%s)
+start early 2 deck.yaml --output early --set toy.setup_steps=1 --set toy.seconds=60 --set toy.steps=3
 wait_for early.out "output early"
 kill -USR1 "$launcher"
 finish
 expect_code 75 "USR1 during set-up"
+[ $(($(date +%s) - begin)) -lt 30 ] || fail "USR1 waited for the end of a step of the set-up"
 expect_text early/run.json "nothing to save yet"
 run anew 2 deck.yaml --output early --restart auto --set toy.steps=3
 expect_code 0 "restart without a checkpoint"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The smallest honest driver: a number per global index, changed in every step, summed exactly at
 // the end. The tests of the batch run stop, kill, corrupt and restart it.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -38,8 +39,12 @@ class Toy : public run::Job {
 
   void advance(run::Context& context) override {
     if (setup_done_ < setup_steps_) {
+      constexpr double slice = 0.05;
+      for (double rest = seconds_; rest > 0; rest -= slice) {
+        std::this_thread::sleep_for(std::chrono::duration<double>(std::min(rest, slice)));
+        context.poll();
+      }
       ++setup_done_;
-      std::this_thread::sleep_for(std::chrono::duration<double>(seconds_));
       return;
     }
     const auto phase = context.timers.phase("numbers");
@@ -84,6 +89,7 @@ class Toy : public run::Job {
   }
 
   bool has_state() const override { return setup_done_ == setup_steps_; }
+  bool setting_up() const override { return setup_done_ < setup_steps_; }
   bool converged() const override { return converges_; }
   std::int64_t checkpoint_bytes() const override { return 8 * total_ + 4096; }
 

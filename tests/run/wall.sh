@@ -31,6 +31,11 @@ expect_code 0 "a chain of requeued jobs"
 expect_text deck/log.txt "wall-clock limit 00:00:02 (run.wall_time)"
 expect_same_results short deck
 
+# A set-up that outlasts the limit keeps nothing and need not be finished.
+run endless 2 deck.yaml --output endless --set toy.setup_steps=1 --set toy.seconds=60
+expect_code 75 "limit within a step of the set-up"
+expect_text endless/run.json "wall-clock limit 00:00:02 (run.wall_time); nothing to save yet"
+
 export SLURM_JOB_ID=1
 SLURM_JOB_END_TIME=$(($(date +%s) + 3)) run slurm 2 deck.yaml --output slurm --wall 01:00:00
 expect_code 75 "end of the Slurm job"

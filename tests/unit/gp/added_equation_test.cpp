@@ -30,7 +30,7 @@ class AllenCahn final : public Equation {
   FunctionalKinds kinds() const override { return {.laplacian = true, .gradient = true}; }
 
   void prepare(const parallel::Communicator& comm, const EquationPoints& points) override {
-    const FieldPoints at{points.dimension, points.coordinates, points.rows, points.total};
+    const FieldPoints at = points.fields();
     source_ = evaluate(comm, source_spec_, at);
     for (const FieldSpec& component : drift_spec_) {
       drift_.push_back(evaluate(comm, component, at));

@@ -332,6 +332,44 @@ TEST(GaussNewton, SurvivesAStrongReaction) {
   EXPECT_LE(search.error(comm, truth), 5e-2);
 }
 
+/// (Lap u)^2 + 1 = 0, which no function satisfies, from a start that is no function's state: u = 0
+/// and Lap u = -1. Linearised there it says Lap u = 0, so that u does not move at all.
+class NoSolution final : public gp::Equation {
+ public:
+  int state_rows() const override { return 2; }
+  gp::FunctionalKinds kinds() const override { return {.laplacian = true}; }
+  void prepare(const Communicator&, const gp::EquationPoints&) override {}
+  gp::Functional functional(std::size_t, int row) const override {
+    return row == 0 ? gp::Functional{.value = 1} : gp::Functional{.laplacian = -1};
+  }
+  double linearise(std::size_t, std::span<const double> state,
+                   std::span<double> weights) const override {
+    weights[0] = 0;
+    weights[1] = 2 * state[1];
+    return state[1] * state[1] + 1;
+  }
+};
+
+TEST(GaussNewton, WhatMovesNoMoreIsNoSolutionUnlessTheEquationHolds) {
+  const auto comm = Communicator::world();
+  const auto system = make_system(comm, grid_cloud(2, 9), elliptic("1", 0, 1, "0"), 3);
+  const gp::SolveSpec solve = tight(Solves::full);
+  gp::SparseConditioner conditioner(comm, system.pattern, system.layout, system.weights,
+                                    kernel(gp::Family::matern_7_2, 0.3), {}, solve, [] {});
+  const NoSolution equation;
+  gp::GaussNewton newton(comm, system.pattern, system.layout, equation, conditioner, solve, false);
+  std::vector<double> state(static_cast<std::size_t>(system.layout.own), 0.0);
+  for (std::size_t p = 0; p < static_cast<std::size_t>(system.pattern.own); ++p) {
+    if (system.pattern.kind(p) != gp::PointKind::interior) continue;
+    state[static_cast<std::size_t>(system.layout.first[p]) + 1] = 1;
+  }
+  newton.start(state, std::vector<double>(static_cast<std::size_t>(system.pattern.own), 0.0), {});
+  const auto step = newton.step([] {});
+  EXPECT_EQ(step.relative_step, 0);
+  EXPECT_GT(step.mean_residual, 1);
+  EXPECT_FALSE(newton.converged());
+}
+
 TEST(GaussNewton, FailuresOfTheSolveReachAllRanks) {
   const auto comm = Communicator::world();
   Search search(comm, grid_cloud(2, 9), reaction(1, 3));

@@ -107,6 +107,29 @@ TEST_P(Dense, FactorAndSolves) {
   EXPECT_TRUE(backward.padding_untouched());
 }
 
+// Panels of 8 make one, two and many pieces of these sizes; the flops that are told add up to those
+// of a factor up to lower orders.
+TEST_P(Dense, FactorsInPiecesToTheSame) {
+  const auto [n, stride, m, b_stride] = GetParam();
+  Strided a = positive(n, stride, 3);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < i; ++j) a(i, j) = -99;  // must not be read
+  }
+  const Wide expected = positive(n, stride, 3).wide().llt().matrixU();
+  double flops = 0, largest = 0;
+  const auto did = [&](double more) { flops += more, largest = std::max(largest, more); };
+  ASSERT_EQ(linear::cholesky_in_pieces(n, a.data.data(), stride, did, 8), n);
+  const Wide upper = a.wide().triangularView<Eigen::Upper>();
+  EXPECT_LE((upper - expected).norm(), 20 * static_cast<double>(n) * epsilon * expected.norm());
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < i; ++j) EXPECT_EQ(a(i, j), -99) << "lower triangle written";
+  }
+  EXPECT_TRUE(a.padding_untouched());
+  const auto cube = std::pow(static_cast<double>(n), 3) / 3;
+  EXPECT_NEAR(flops, cube, 1e-12 * cube);
+  EXPECT_LE(largest, 4.0 * static_cast<double>(n) * 64);
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes, Dense,
                          testing::Values(Size{1, 1, 1, 1}, Size{2, 8, 3, 2}, Size{7, 8, 1, 16},
                                          Size{8, 8, 8, 8}, Size{33, 40, 5, 33},
@@ -139,7 +162,10 @@ TEST(Dense, TellsHowManyLeadingRowsArePositiveDefinite) {
     for (const std::size_t bad : {std::size_t{0}, n / 2, n - 1}) {
       Strided a = positive(n, n + 3, 7);
       a(bad, bad) = -1;
+      Strided b = a;
       EXPECT_EQ(linear::cholesky(n, a.data.data(), a.stride), bad) << "n " << n;
+      const auto nothing = [](double) {};
+      EXPECT_EQ(linear::cholesky_in_pieces(n, b.data.data(), b.stride, nothing, 16), bad);
     }
   }
 }

@@ -13,6 +13,7 @@
 
 #include "output/field_writer.hpp"
 #include "parallel/by_index.hpp"
+#include "parallel/exact_sum.hpp"
 #include "parallel/random.hpp"
 #include "transport/cloud.hpp"
 
@@ -103,21 +104,41 @@ inline std::vector<double> everywhere(const parallel::Communicator& comm,
 using Wide = long double;
 using PairCost = std::function<Wide(const double*, const double*)>;
 
-/// -eps log sum_y m(y) exp((g(y) - c(x, y)) / eps) for all x, in long double.
-inline std::vector<double> dense_soft(const Measure& x, const Measure& y, double epsilon,
+/// -eps log sum_y m(y) exp((g(y) - c(x, y)) / eps) for the points `rows` of x, in long double.
+inline std::vector<double> dense_soft(const Measure& x, const Measure& y,
+                                      std::span<const std::size_t> rows, double epsilon,
                                       std::span<const double> g, const PairCost& cost) {
-  std::vector<double> result(x.size());
+  std::vector<double> result;
   std::vector<Wide> exponents(y.size());
-  for (std::size_t i = 0; i < x.size(); ++i) {
+  for (const std::size_t i : rows) {
     Wide top = -std::numeric_limits<Wide>::infinity(), sum = 0;
     for (std::size_t j = 0; j < y.size(); ++j) {
       exponents[j] = std::log(static_cast<Wide>(y.mass[j])) + (g[j] - cost(x[i], y[j])) / epsilon;
       top = std::max(top, exponents[j]);
     }
     for (const Wide e : exponents) sum += std::exp(e - top);
-    result[i] = static_cast<double>(-epsilon * (top + std::log(sum)));
+    result.push_back(static_cast<double>(-epsilon * (top + std::log(sum))));
   }
   return result;
+}
+
+/// Collective. The linear cost of the plan whose rows are exact, f being that of dense_soft: every
+/// rank sums over its `rows`.
+inline double dense_cost(const parallel::Communicator& comm, const Measure& x, const Measure& y,
+                         std::span<const std::size_t> rows, double epsilon,
+                         std::span<const double> f, std::span<const double> g,
+                         const PairCost& cost) {
+  Wide sum = 0;
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    for (std::size_t j = 0; j < y.size(); ++j) {
+      const Wide c = cost(x[rows[k]], y[j]), exponent = (Wide(f[k]) + g[j] - c) / epsilon;
+      if (exponent > -700) sum += Wide(x.mass[rows[k]]) * y.mass[j] * c * std::exp(exponent);
+    }
+  }
+  parallel::ExactSum total;
+  total.add(static_cast<double>(sum));
+  parallel::reduce(comm, {&total, 1});
+  return total.value();
 }
 
 /// The plan of two potentials as sums: total mass, linear cost, marginals.

@@ -8,10 +8,10 @@
 #include <numbers>
 #include <string>
 
-#include "../output/support.hpp"
 #include "dense.hpp"
 #include "output/hdf5.hpp"
 #include "parallel/exchange.hpp"
+#include "unit/output/support.hpp"
 
 namespace {
 
@@ -74,25 +74,21 @@ void compare(const Communicator& comm, const Kernel& kernel, const transport::Cl
              double epsilon, double scale, const PairCost& cost) {
   const double tolerance = 1e-15 * scale + 2e-15 * epsilon;
   const auto g = potential(dense_y.size(), scale, 3), f0 = potential(dense_x.size(), scale, 4);
-  const auto expected_f = dense_soft(dense_x, dense_y, epsilon, g, cost);
+  const auto x_rows = places(x, dense_x), y_rows = places(y, dense_y);
+  const auto expected_f = dense_soft(dense_x, dense_y, x_rows, epsilon, g, cost);
   const PairCost swapped = [&](const double* b, const double* a) { return cost(a, b); };
-  const auto expected_g = dense_soft(dense_y, dense_x, epsilon, f0, swapped);
+  const auto expected_g = dense_soft(dense_y, dense_x, y_rows, epsilon, f0, swapped);
   std::vector<double> f(x.own()), h(y.own());
   int polls = 0;
   const std::function<void()> poll = [&] { ++polls; };
-  kernel.soft_rows(epsilon, own_values(y, dense_y, g), f, poll);
+  const auto own_g = own_values(y, dense_y, g);
+  kernel.soft_rows(epsilon, own_g, f, poll);
   kernel.soft_columns(epsilon, own_values(x, dense_x, f0), h, poll);
-  const auto x_place = places(x, dense_x), y_place = places(y, dense_y);
-  for (std::size_t i = 0; i < f.size(); ++i) {
-    EXPECT_NEAR(f[i], expected_f[x_place[i]], 4 * tolerance);
-  }
-  for (std::size_t j = 0; j < h.size(); ++j) {
-    EXPECT_NEAR(h[j], expected_g[y_place[j]], 4 * tolerance);
-  }
+  for (std::size_t i = 0; i < f.size(); ++i) EXPECT_NEAR(f[i], expected_f[i], 4 * tolerance);
+  for (std::size_t j = 0; j < h.size(); ++j) EXPECT_NEAR(h[j], expected_g[j], 4 * tolerance);
   // The plan with exact rows has mass one: its cost is an average.
-  const double linear = kernel.linear_cost(epsilon, own_values(x, dense_x, expected_f),
-                                           own_values(y, dense_y, g), poll);
-  const double expected = dense_plan(dense_x, dense_y, epsilon, expected_f, g, cost).cost;
+  const double linear = kernel.linear_cost(epsilon, expected_f, own_g, poll);
+  const double expected = dense_cost(comm, dense_x, dense_y, x_rows, epsilon, expected_f, g, cost);
   EXPECT_NEAR(linear, expected, (1e-14 + 4 * tolerance / epsilon) * (std::abs(expected) + epsilon));
   EXPECT_EQ(comm.min(std::int64_t{polls}), comm.max(std::int64_t{polls}));
 }
@@ -189,7 +185,7 @@ TEST(SeparableKernel, AgreesWithDenseSums) {
   const std::vector<Grids> grids{
       {{{40}, {0.0}, {0.025}}, {{33}, {0.1}, {0.02}}},
       {{{17, 12}, {0.05, 0.0}, {0.05, 0.08}}, {{9, 21}, {0.0, -0.1}, {0.1, 0.06}}},
-      {{{18, 37}, {0.0, 0.0}, {0.03, 0.03}}, {{18, 37}, {0.0, 0.0}, {0.03, 0.03}}},
+      {{{18, 22}, {0.0, 0.0}, {0.03, 0.03}}, {{18, 22}, {0.0, 0.0}, {0.03, 0.03}}},
       {{{7, 5, 9}, {0.0, 0.0, 0.0}, {0.1, 0.2, 0.1}},
        {{6, 8, 3}, {0.1, 0.0, 0.2}, {0.1, 0.1, 0.3}}}};
   for (const auto& [x_grid, y_grid] : grids) {

@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whole solves by Newton's method along the hierarchy: images, closed forms, relaxed marginals,
+// certificates.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+#include <string>
+
+#include "dense.hpp"
+#include "linear/petsc.hpp"
+#include "transport/certificate.hpp"
+#include "transport/multiscale.hpp"
+
+namespace {
+
+using namespace mensura;
+using namespace mensura::test;
+using parallel::Communicator;
+using parallel::Stream;
+using transport::Certificate;
+using transport::Cloud;
+using transport::Cost;
+using transport::CostKind;
+using transport::CostSpec;
+using transport::Multiscale;
+using transport::MultiscaleOptions;
+using transport::Potentials;
+using transport::SparsePlan;
+using transport::StageReport;
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+struct Task {
+  Measure a, b;
+  double spacing = 1, epsilon = 1, tolerance = 1e-12, weight = 1;
+  CostSpec cost{};
+  double rho = infinity;
+  bool certified = true;
+};
+
+struct Solved {
+  bool converged = false;
+  std::vector<double> f, g;  ///< everywhere; balanced: f has weighted mean zero
+  double value = 0;          ///< the dual objective
+  std::vector<StageReport> history;
+  Certificate certificate;
+};
+
+Solved solve(const Communicator& comm, const Task& task) {
+  const int d = task.a.dimension;
+  const Cost cost(task.cost, task.weight, d);
+  Cloud x = cloud_of(comm, task.a), y = cloud_of(comm, task.b);
+  const double diameter = diameter_of(comm, x, y);
+  std::vector<double> anchor(static_cast<std::size_t>(d), infinity);
+  for (const Measure* measure : {&task.a, &task.b}) {
+    for (std::size_t i = 0; i < measure->coordinates.size(); ++i) {
+      double& least = anchor[i % anchor.size()];
+      least = std::min(least, measure->coordinates[i] - task.spacing / 2);
+    }
+  }
+  MultiscaleOptions options;
+  options.epsilon = task.epsilon;
+  options.tolerance = task.tolerance;
+  options.first_epsilon = task.weight * diameter * diameter / 8;
+  if (std::isfinite(task.rho)) {
+    options.relaxation = transport::Relaxation::kullback_leibler;
+    options.strength = task.rho;
+  }
+  Multiscale solver(comm,
+                    make_hierarchy(comm, std::move(x), std::move(y), task.spacing, anchor, 256),
+                    &cost, {}, options);
+  while (!solver.finished()) solver.advance([] {});
+  Solved result;
+  result.converged = solver.converged();
+  result.history = solver.history();
+  result.value = result.history.back().dual_objective;
+  const Potentials& at = solver.potentials();
+  result.f = everywhere(comm, solver.finest().x, task.a, at.f);
+  result.g = everywhere(comm, solver.finest().y, task.b, at.g);
+  if (std::isinf(task.rho)) {
+    Wide mean = 0;
+    for (std::size_t i = 0; i < result.f.size(); ++i) mean += Wide(task.a.mass[i]) * result.f[i];
+    for (double& f : result.f) f -= static_cast<double>(mean);
+    for (double& g : result.g) g += static_cast<double>(mean);
+    if (task.certified) result.certificate = certify(*solver.plan(), at, cost);
+  }
+  return result;
+}
+
+double range_of(const std::vector<double>& v) {
+  const auto [least, most] = std::minmax_element(v.begin(), v.end());
+  return *most - *least;
+}
+
+double apart(const std::vector<double>& u, const std::vector<double>& v) {
+  double most = 0;
+  for (std::size_t i = 0; i < u.size(); ++i) most = std::max(most, std::abs(u[i] - v[i]));
+  return most;
+}
+
+// L1 error of the larger marginal with all pairs of points, not the support's only.
+double full_error(const Task& task, const Solved& solved) {
+  const Cost cost(task.cost, task.weight, task.a.dimension);
+  std::vector<double> rows(task.a.size(), 0.0), columns(task.b.size(), 0.0);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+      const double p =
+          task.a.mass[i] * task.b.mass[j] *
+          std::exp((solved.f[i] + solved.g[j] - cost(task.a[i], task.b[j])) / task.epsilon);
+      rows[i] += p;
+      columns[j] += p;
+    }
+  }
+  double row_error = 0, column_error = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) row_error += std::abs(rows[i] - task.a.mass[i]);
+  for (std::size_t j = 0; j < columns.size(); ++j) {
+    column_error += std::abs(columns[j] - task.b.mass[j]);
+  }
+  return std::max(row_error, column_error);
+}
+
+// How far f + g are apart on pairs with more than a millionth of their row's mass.
+double apart_where_mass_flows(const Task& task, const Solved& one, const Solved& other) {
+  const Cost cost(task.cost, task.weight, task.a.dimension);
+  double most = 0;
+  for (std::size_t i = 0; i < task.a.size(); ++i) {
+    for (std::size_t j = 0; j < task.b.size(); ++j) {
+      const double sum = one.f[i] + one.g[j];
+      const double c = cost(task.a[i], task.b[j]);
+      if (task.b.mass[j] * std::exp((sum - c) / task.epsilon) < 1e-6) continue;
+      most = std::max(most, std::abs(sum - other.f[i] - other.g[j]));
+    }
+  }
+  return most;
+}
+
+using Density = std::function<double(double, double)>;
+
+double disc(double x, double y, double u, double v, double radius) {
+  return std::hypot(x - u, y - v) < radius ? 1 : 0;
+}
+
+double hill(double x, double y, double u, double v, double width) {
+  return std::exp(-((x - u) * (x - u) + (y - v) * (y - v)) / (2 * width * width));
+}
+
+// Bumps of a random place, width and height above a floor, as the smooth images of the reference.
+double bumps(double x, double y, std::uint64_t seed) {
+  const Stream stream(seed, "test", "bumps");
+  double sum = 1e-2;
+  for (std::uint64_t k = 0; k < 6; ++k) {
+    sum += stream.uniform(k, 0) * hill(x, y, 0.15 + 0.7 * stream.uniform(k, 1),
+                                       0.15 + 0.7 * stream.uniform(k, 2),
+                                       0.05 + 0.1 * stream.uniform(k, 3));
+  }
+  return sum;
+}
+
+std::pair<Density, Density> image_pair(const std::string& name) {
+  // A number of the pixel, the same on all ranks.
+  const auto random = [](double x, double y, std::uint64_t draw) {
+    const auto pixel = static_cast<std::uint64_t>(4096 * std::floor(x * 512) + std::floor(y * 512));
+    return Stream(5, "test", "pixels").uniform(pixel, draw);
+  };
+  const auto at_middle = [](double x, double y) { return disc(x, y, 0.5, 0.5, 0.17); };
+  if (name == "split") {
+    return {[](double x, double y) {
+              return disc(x, y, 0.5, 0.25, 0.12) + disc(x, y, 0.5, 0.75, 0.12);
+            },
+            at_middle};
+  }
+  if (name == "asym") {
+    return {
+        [](double x, double y) { return disc(x, y, 0.3, 0.2, 0.12) + disc(x, y, 0.6, 0.8, 0.15); },
+        at_middle};
+  }
+  if (name == "ring") {
+    return {[](double x, double y) {
+              return std::abs(x - 0.5) < 0.2 && std::abs(y - 0.5) < 0.2 ? 1.0 : 0.0;
+            },
+            [](double x, double y) {
+              const double r = std::hypot(x - 0.5, y - 0.5);
+              return r > 0.3 && r < 0.42 ? 1.0 : 0.0;
+            }};
+  }
+  if (name == "checker") {
+    const auto black = [](double x, double y) {
+      return std::fmod(std::floor(4 * x) + std::floor(4 * y), 2.0);
+    };
+    return {black, [black](double x, double y) { return 1 - black(x, y); }};
+  }
+  if (name == "islands") {
+    const auto grid_of_discs = [](int n, double first, double step, double radius) {
+      return [=](double x, double y) {
+        double sum = 0;
+        for (int i = 0; i < n * n; ++i) {
+          sum += disc(x, y, first + step * (i / n), first + step * (i % n), radius);
+        }
+        return sum;
+      };
+    };
+    return {grid_of_discs(3, 0.2, 0.3, 0.06), grid_of_discs(4, 0.15, 0.23, 0.05)};
+  }
+  if (name == "sparse") {
+    const auto pixels = [random](std::uint64_t draw) {
+      return [random, draw](double x, double y) {
+        return random(x, y, draw) < 0.05 ? random(x, y, draw + 1) : 0;
+      };
+    };
+    return {pixels(0), pixels(2)};
+  }
+  if (name == "noise") {
+    return {[random](double x, double y) { return random(x, y, 0); },
+            [random](double x, double y) { return random(x, y, 1); }};
+  }
+  if (name == "lognoise") {
+    const auto pixels = [random](std::uint64_t draw) {
+      return [random, draw](double x, double y) {
+        const double normal = std::sqrt(-2 * std::log(random(x, y, draw))) *
+                              std::cos(2 * std::numbers::pi * random(x, y, draw + 1));
+        return std::exp(4 * normal);
+      };
+    };
+    return {pixels(0), pixels(2)};
+  }
+  return {[](double x, double y) { return bumps(x, y, 0); },
+          [](double x, double y) { return bumps(x, y, 1); }};
+}
+
+Measure image(const Density& density, std::int64_t n) {
+  const double h = 1 / static_cast<double>(n);
+  return grid_measure({{n, n}, {h / 2, h / 2}, {h, h}},
+                      [&](const std::vector<double>& x) { return density(x[0], x[1]); });
+}
+
+class Images : public testing::TestWithParam<std::string> {};
+
+TEST_P(Images, SolvedToRoundingInFewStepsOnAnyRanks) {
+  const Communicator comm = Communicator::world();
+  if (comm.size() > 2 && GetParam() != "split" && GetParam() != "sparse" &&
+      GetParam() != "lognoise") {
+    GTEST_SKIP() << "on one and two ranks";
+  }
+  const linear::PetscSession session(comm, {}, {});
+  const std::int64_t n = 32;
+  const double h = 1.0 / static_cast<double>(n);
+  const auto [first, second] = image_pair(GetParam());
+  Task task{image(first, n), image(second, n), h, h * h / 8};
+  const Solved solved = solve(comm, task);
+  ASSERT_TRUE(solved.converged);
+  for (const StageReport& stage : solved.history) {
+    EXPECT_LE(stage.newton, 15) << "level " << stage.level << ", eps " << stage.regularisation;
+    for (const std::int64_t cg : stage.cg) EXPECT_LE(cg, 15) << "level " << stage.level;
+  }
+  EXPECT_LE(solved.history.back().error_l1, task.tolerance);
+  // Pairs outside the support have up to theta = 1e-10 of the smaller mass; most are far smaller.
+  if (comm.is_root()) {
+    EXPECT_LE(full_error(task, solved), 1e-9);
+  }
+  EXPECT_GE(solved.certificate.absolute(), 0);
+  EXPECT_LE(solved.certificate.absolute(), 0.6 * task.epsilon);  // 0.27 measured on photographs
+
+  // One rank by itself.
+  if (comm.size() == 1) return;
+  const Communicator alone = comm.split(comm.rank() == 0 ? 0 : 1, comm.rank());
+  Solved single;
+  if (comm.is_root()) single = solve(alone, task);
+  single.f.resize(task.a.size());
+  single.g.resize(task.b.size());
+  comm.broadcast(std::span(single.f));
+  comm.broadcast(std::span(single.g));
+  const double range = range_of(single.f);
+  EXPECT_LE(apart_where_mass_flows(task, solved, single), 1e-10 * range);
+  // Mirrored halves that exchange less mass than the tolerance have a constant each.
+  if (GetParam() == "split") return;
+  EXPECT_LE(apart(solved.f, single.f), 1e-10 * range);
+  EXPECT_LE(apart(solved.g, single.g), 1e-10 * range);
+}
+
+INSTANTIATE_TEST_SUITE_P(Reference, Images,
+                         testing::Values("smooth", "split", "asym", "ring", "checker", "islands",
+                                         "sparse", "noise", "lognoise"),
+                         [](const auto& instance) { return instance.param; });
+
+class NewtonTest : public testing::Test {
+ protected:
+  const Communicator comm = Communicator::world();
+  const linear::PetscSession session{comm, {}, {}};
+};
+
+TEST_F(NewtonTest, GaussiansOnTheLine) {
+  // Reference transport 5.2; the grid's sums are integrals to 1e-14 (8 standard deviations).
+  const double s = 0.35, t = 0.6, shift = 0.4, s2 = 0.15;
+  const auto normal = [](double mean, double deviation) {
+    return [=](const std::vector<double>& x) {
+      return std::exp(-(x[0] - mean) * (x[0] - mean) / (2 * deviation * deviation));
+    };
+  };
+  Task task{grid_measure({{401}, {-5}, {0.025}}, normal(0, s)),
+            grid_measure({{401}, {-4.6}, {0.025}}, normal(shift, t)), 0.025, 2 * s2};
+  const Solved solved = solve(comm, task);
+  ASSERT_TRUE(solved.converged);
+  EXPECT_EQ(solved.history.back().method, "newton");
+  const double root = std::sqrt(4 * s * s * t * t + s2 * s2);
+  const double value =
+      shift * shift + s * s + t * t - root + s2 * (1 - std::log(2 * s2)) + s2 * std::log(root + s2);
+  EXPECT_NEAR(solved.value + task.epsilon, value, 1e-9);
+}
+
+TEST_F(NewtonTest, TranslationsMoveThePotentialsByALine) {
+  // |x - y - s|^2 = |x - y|^2 - 2 s.(x - y) + |s|^2: the solution is that of a with itself, moved.
+  const double h = 1.0 / 24, s[2] = {9 * h, -4 * h};
+  const Measure a = image([](double x, double y) { return bumps(x, y, 3); }, 24);
+  Measure b = a;
+  for (std::size_t i = 0; i < b.coordinates.size(); ++i) b.coordinates[i] += s[i % 2];
+  const Solved moved = solve(comm, {a, b, h, h * h / 4}), still = solve(comm, {a, a, h, h * h / 4});
+  ASSERT_TRUE(moved.converged && still.converged);
+  const double length = s[0] * s[0] + s[1] * s[1];
+  EXPECT_NEAR(moved.value, still.value + length, 1e-12);
+  EXPECT_LE(moved.certificate.dual, length * (1 + 1e-14));
+  EXPECT_GE(moved.certificate.primal, length * (1 - 1e-14));
+  double mean = 0;
+  std::vector<double> line;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    line.push_back(still.f[i] - 2 * (s[0] * a[i][0] + s[1] * a[i][1]));
+    mean += a.mass[i] * line.back();
+  }
+  for (double& f : line) f -= mean;
+  EXPECT_LE(apart(moved.f, line), 1e-10 * range_of(line));
+}
+
+// The optimal map from random points along the gradient of a convex function is that gradient
+// (reference transport 5.10).
+TEST_F(NewtonTest, GradientsOfConvexFunctionsAreOptimal) {
+  Measure a = random_measure(3, 200, 8);
+  const Measure centres = random_measure(3, 5, 9);
+  a.mass.assign(a.size(), 1.0 / static_cast<double>(a.size()));
+  Measure b = a;
+  double exact = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    for (std::size_t c = 0; c < centres.size(); ++c) {
+      double length = 0;
+      for (int j = 0; j < 3; ++j) length += std::pow(a[i][j] - centres[c][j], 2);
+      for (std::size_t j = 0; j < 3; ++j) {
+        b.coordinates[3 * i + j] += centres.mass[c] * (a[i][j] - centres[c][j]) / std::sqrt(length);
+      }
+    }
+    for (int j = 0; j < 3; ++j) exact += a.mass[i] * std::pow(a[i][j] - b[i][j], 2);
+  }
+  const double spacing = 0.1;
+  Task task{a, b, spacing, spacing * spacing / 64};
+  task.tolerance = 1e-10;
+  const Solved solved = solve(comm, task);
+  ASSERT_TRUE(solved.converged);
+  EXPECT_LE(solved.certificate.dual, exact * (1 + 1e-13));
+  EXPECT_GE(solved.certificate.primal, exact * (1 - 1e-13));
+  EXPECT_LE(solved.certificate.absolute(), 10 * task.epsilon);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    // No other target is preferred by more than the regularisation blurs.
+    const auto left = [&](std::size_t j) {
+      double c = 0;
+      for (int k = 0; k < 3; ++k) c += std::pow(a[i][k] - b[j][k], 2);
+      return c - solved.g[j];
+    };
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      EXPECT_GE(left(j) - left(i), -12 * task.epsilon) << i << " " << j;
+    }
+  }
+}
+
+TEST_F(NewtonTest, KullbackLeiblerPenaltyAgainstDenseSweeps) {
+  Task task{random_measure(2, 34, 1), random_measure(2, 30, 2), 0.17, 5e-3};
+  for (double& m : task.b.mass) m *= 1.7;
+  task.rho = 0.2;
+  task.tolerance = 1e-14;
+  const Solved solved = solve(comm, task);
+  EXPECT_LE(solved.history.back().error_l1, 1e-13);
+  EXPECT_LE(solved.history.back().newton, 6);  // 4 or 5 of the reference, and one at the floor
+  std::vector<double> f(34, 0.0), g(30, 0.0);
+  const auto squares = [](const double* u, const double* v) {
+    return (Wide(u[0]) - v[0]) * (Wide(u[0]) - v[0]) + (Wide(u[1]) - v[1]) * (Wide(u[1]) - v[1]);
+  };
+  for (int sweep = 0; sweep < 700; ++sweep) {
+    for (auto [to, from, x, y] :
+         {std::tuple(&f, &g, &task.a, &task.b), std::tuple(&g, &f, &task.b, &task.a)}) {
+      *to = dense_soft(*x, *y, task.epsilon, *from, squares);
+      for (double& value : *to) value *= task.rho / (task.rho + task.epsilon);
+    }
+  }
+  EXPECT_LE(apart(solved.f, f), 1e-13);
+  EXPECT_LE(apart(solved.g, g), 1e-13);
+}
+
+TEST_F(NewtonTest, OtherDimensionsGridsAndCosts) {
+  const auto positive = [](const std::vector<double>& x) {
+    double sum = 0.1;
+    for (std::size_t j = 0; j < x.size(); ++j) sum += std::pow(std::sin(3 * x[j] + 1.0), 2);
+    return sum;
+  };
+  const auto ramp = [](const std::vector<double>& x) { return 0.05 + x[0]; };
+  const auto cost = [](CostKind kind, double power, std::vector<double> period = {}) {
+    CostSpec spec;
+    spec.kind = kind;
+    spec.power = power;
+    spec.period = std::move(period);
+    return spec;
+  };
+  const auto square = [](std::int64_t n) {
+    const double h = 1 / static_cast<double>(n);
+    return output::RegularGrid{{n, n}, {h / 2, h / 2}, {h, h}};
+  };
+  // Potentials of size one round to 1e-16, which is 2e-11 of the line's regularisation of 6e-6.
+  std::vector<std::pair<std::string, Task>> tasks;
+  const double h = 1.0 / 200, u = 1.0 / 7, v = 1.0 / 16;
+  tasks.push_back({"line",
+                   {grid_measure({{200}, {h / 2}, {h}}, positive),
+                    grid_measure({{130}, {h}, {2 * h}}, ramp), h, h * h / 4, 1e-9}});
+  tasks.push_back({"volume",
+                   {grid_measure({{7, 7, 7}, {0, 0, 0}, {u, u, u}}, positive),
+                    grid_measure({{5, 6, 7}, {0, 0, 0}, {u, u, u}}, ramp), u, u * u / 4}});
+  tasks.push_back(
+      {"unequal grids",
+       {grid_measure(square(16), positive), grid_measure(square(11), ramp), v, v * v / 4}});
+  tasks.push_back({"torus",
+                   {grid_measure(square(16), positive), grid_measure(square(16), ramp), v,
+                    v * v / 4, 1e-12, 1, cost(CostKind::periodic, 2, {1, 1})}});
+  tasks.push_back({"l1",
+                   {grid_measure(square(16), positive), grid_measure(square(16), ramp), v, v / 4,
+                    1e-11, 1, cost(CostKind::l1, 1)}});
+  tasks.push_back({"power",
+                   {grid_measure(square(16), positive), grid_measure(square(16), ramp), v,
+                    std::pow(v, 1.5) / 4, 1e-11, 1, cost(CostKind::power, 1.5)}});
+  for (auto& [name, task] : tasks) {
+    const Solved solved = solve(comm, task);
+    EXPECT_TRUE(solved.converged) << name;
+    if (comm.is_root()) {
+      EXPECT_LE(full_error(task, solved), 2e-9) << name;
+    }
+    EXPECT_GE(solved.certificate.absolute(), 0) << name;
+    EXPECT_LE(solved.certificate.absolute(), 3 * task.epsilon) << name;
+  }
+}
+
+TEST_F(NewtonTest, WeightsOfEdgesScaleTheCost) {
+  const double h = 1.0 / 20;
+  Task weighted{image([](double x, double y) { return bumps(x, y, 1); }, 20),
+                image([](double x, double y) { return bumps(x, y, 2); }, 20), h, 2.5 * h * h / 4};
+  weighted.weight = 2.5;
+  Task stretched = weighted;
+  stretched.weight = 1;
+  stretched.spacing *= std::sqrt(2.5);
+  for (Measure* measure : {&stretched.a, &stretched.b}) {
+    for (double& x : measure->coordinates) x *= std::sqrt(2.5);
+  }
+  const Solved one = solve(comm, weighted), other = solve(comm, stretched);
+  ASSERT_TRUE(one.converged && other.converged);
+  EXPECT_LE(apart(one.f, other.f), 1e-10 * range_of(one.f));
+  EXPECT_NEAR(one.value, other.value, 1e-12);
+  EXPECT_NEAR(one.certificate.primal, other.certificate.primal, 1e-11);
+  EXPECT_NEAR(one.certificate.dual, other.certificate.dual, 1e-11);
+}
+
+TEST_F(NewtonTest, StartsThatStarveRowsAreMended) {
+  // Random potentials of many eps: most rows and columns have no pair in the support.
+  const Measure a = random_measure(2, 150, 1), b = random_measure(2, 140, 2);
+  const Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
+  const Cost cost({}, 1, 2);
+  SparsePlan plan(comm, x, y, cost);
+  transport::NewtonOptions options;
+  options.epsilon = 1e-3;
+  options.tolerance = 1e-11;
+  Potentials start;
+  const Stream stream(4, "test", "start");
+  for (const std::uint64_t id : x.ids) start.f.push_back(stream.uniform(id, 0));
+  for (const std::uint64_t id : y.ids) start.g.push_back(stream.uniform(id, 1));
+  transport::Newton newton(plan, start, options);
+  ASSERT_TRUE(newton.begin());
+  while (!newton.step()) {
+  }
+  EXPECT_TRUE(newton.converged()) << newton.report().error_l1;
+  EXPECT_EQ(plan.empty_lines(), 0);
+}
+
+// Bounds beside the optimum of assignment problems, found by trying all of them.
+TEST_F(NewtonTest, CertificatesHoldTheExactOptimum) {
+  std::vector<CostSpec> costs(4);
+  costs[1].kind = CostKind::l1;
+  costs[2].kind = CostKind::power;
+  costs[2].power = 1.5;
+  costs[3].kind = CostKind::periodic;
+  costs[3].period = {0.7, 0.9};
+  for (std::size_t kind = 0; kind < costs.size(); ++kind) {
+    for (const std::size_t n : {std::size_t{1}, std::size_t{7}}) {
+      Measure a = random_measure(2, n, 11 + kind), b = random_measure(2, n, 21 + kind);
+      a.mass.assign(n, 1.0 / static_cast<double>(n));
+      b.mass = a.mass;
+      const Cost cost(costs[kind], 1, 2);
+      std::vector<std::size_t> order(n);
+      std::iota(order.begin(), order.end(), std::size_t{0});
+      double exact = infinity;
+      do {
+        double sum = 0;
+        for (std::size_t i = 0; i < n; ++i) sum += cost(a[i], b[order[i]]) * a.mass[i];
+        exact = std::min(exact, sum);
+      } while (std::next_permutation(order.begin(), order.end()));
+      const Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
+      SparsePlan plan(comm, x, y, cost);
+      const Stream stream(kind, "test", "potentials");
+      for (const double scale : {0.0, 0.1, 3.0}) {  // far from any solution
+        Potentials at;
+        for (const std::uint64_t id : x.ids) at.f.push_back(scale * stream.uniform(id, 0));
+        for (const std::uint64_t id : y.ids) at.g.push_back(scale * stream.uniform(id, 1));
+        ASSERT_TRUE(plan.search(at, 0.05, 1000));
+        plan.evaluate(at, 0.05);
+        const Certificate bounds = certify(plan, at, cost);
+        EXPECT_LE(bounds.dual, exact + 1e-14) << kind << " " << n << " " << scale;
+        EXPECT_GE(bounds.primal, exact - 1e-14) << kind << " " << n << " " << scale;
+        EXPECT_LE(bounds.remainder, 1 + 1e-14);
+      }
+      const Solved solved = solve(comm, {a, b, 0.3, 1e-3, 1e-11, 1, costs[kind]});
+      EXPECT_TRUE(solved.converged) << kind << " " << n;
+      EXPECT_LE(solved.certificate.dual, exact + 1e-14);
+      EXPECT_GE(solved.certificate.primal, exact - 1e-14);
+      EXPECT_LE(solved.certificate.absolute(), 5e-3) << kind;  // a few eps
+    }
+  }
+}
+
+}  // namespace
