@@ -17,6 +17,8 @@ find_package(nlohmann_json REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 pkg_check_modules(MUPARSER REQUIRED IMPORTED_TARGET muparser)
 find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
+# Headers only, of the transport solver alone: a consumer needs none of it.
+find_path(LEMON_INCLUDE_DIR lemon/network_simplex.h REQUIRED)
 
 add_library(mensura_hdf5 INTERFACE)
 add_library(Mensura::hdf5 ALIAS mensura_hdf5)

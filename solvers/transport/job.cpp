@@ -60,6 +60,9 @@ void TransportJob::load_marginals(run::Context& context) {
     context.log(fmt::format("marginal '{}': {} points with mass of {}, dimension {}", marginal.name,
                             marginal.total, marginal.input_total, marginal.dimension));
   }
+  if (problem_.exact || problem_.method == Method::exact) {
+    check_exact_size(marginals_[0].total, marginals_[1].total);
+  }
   check_pair(marginals_[0], marginals_[1], problem_.relaxation, problem_.strength);
   check_memory();
   if (!restored_) return;
@@ -137,7 +140,28 @@ void TransportJob::advance(run::Context& context) {
     }
     return;
   }
+  if (wants_exact() && price(context)) return;
   end_pair(context);
+}
+
+bool TransportJob::wants_exact() const {
+  return (problem_.exact || problem_.method == Method::exact) && pair_ + 1 == pairs();
+}
+
+// One step of the exact solution; false once there is nothing left to do.
+bool TransportJob::price(run::Context& context) {
+  const auto phase = context.timers.phase("exact");
+  if (!pricing_) {
+    pricing_ = solver_->price();
+    return true;
+  }
+  if (pricing_->finished()) return false;
+  pricing_->advance(context.poll);
+  if (!pricing_->finished()) return true;
+  const ExactPlan& exact = pricing_->result();
+  context.log(fmt::format("exact: {} linear programs on {} pairs, {} entries, gap {:.3g}",
+                          exact.rounds, exact.arcs, exact.entries, exact.primal - exact.dual));
+  return true;
 }
 
 void TransportJob::end_pair(run::Context& context) {
@@ -152,11 +176,15 @@ void TransportJob::end_pair(run::Context& context) {
     return;
   }
   std::vector<StageReport> before = std::move(partial_.history);
-  solver_->describe(partial_, context.poll);
+  // Nobody asks for the regularised plan of method: exact.
+  if (problem_.method != Method::exact) solver_->describe(partial_, context.poll);
+  if (pricing_) solver_->describe_exact(pricing_->result(), partial_);
   partial_.history.insert(partial_.history.begin(), before.begin(), before.end());
-  partial_.converged = symmetric_converged_;
+  if (problem_.method == Method::exact) symmetric_converged_ = true;  // its start may be rough
+  partial_.converged = symmetric_converged_ && (!pricing_ || pricing_->result().optimal);
   if (problem_.write_plan) {
-    partial_.plan = solver_->plan(side(0).name + "-" + side(1).name);
+    const std::string edge = side(0).name + "-" + side(1).name;
+    partial_.plan = pricing_ ? solver_->exact_plan(pricing_->result(), edge) : solver_->plan(edge);
   }
   finish(context);
 }
@@ -168,7 +196,12 @@ void TransportJob::finish(run::Context& context) {
     partial_.divergence =
         values_[2] - (values_[0] + values_[1]) / 2 + epsilon_ / 2 * difference * difference;
   }
-  if (!partial_.converged) {
+  if (pricing_ && !pricing_->result().optimal) {
+    context.warn(
+        fmt::format("the exact solution is not one: the gap is {:.3g} after {} linear "
+                    "programs; raise regularisation.final",
+                    partial_.gap_absolute, pricing_->result().rounds));
+  } else if (!partial_.converged) {
     context.warn(fmt::format(
         "the marginals are met to {:.3g} in L1, wanted {:g}; raise max_newton or max_sinkhorn, "
         "loosen tolerance, or raise regularisation.final",
@@ -205,7 +238,7 @@ run::Progress TransportJob::progress() const {
   // The certificate counts as one stage.
   progress.done = static_cast<std::int64_t>(
       100 * (static_cast<double>(pair_) + done / (done + left + 1)) / static_cast<double>(pairs()));
-  progress.line = solver_->multiscale().line();
+  progress.line = pricing_ ? pricing_->line() : solver_->multiscale().line();
   return progress;
 }
 

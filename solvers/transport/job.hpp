@@ -14,6 +14,7 @@
 namespace mensura::transport {
 
 class PairSolver;
+class Pricing;
 
 /// A transport problem as a batch job: marginals, hierarchy, stages, certificate. A Sinkhorn
 /// divergence solves three problems one after another.
@@ -44,7 +45,9 @@ class TransportJob : public run::Job {
   void load_marginals(run::Context& context);
   void check_memory() const;
   void begin_pair(run::Context& context);
+  bool price(run::Context& context);
   void end_pair(run::Context& context);
+  bool wants_exact() const;
   void solve_exactly(run::Context& context);
   void finish(run::Context& context);
   std::size_t pairs() const { return problem_.divergence ? 3 : 1; }
@@ -55,6 +58,7 @@ class TransportJob : public run::Job {
   std::vector<Marginal> marginals_;
   std::size_t pair_ = 0;  // the last one is a with b; before it a with a, b with b
   std::unique_ptr<PairSolver> solver_;
+  std::unique_ptr<Pricing> pricing_;  // of the last pair; needs the solver
   std::unique_ptr<Restored> restored_;
   std::vector<double> values_;  // of the pairs that are done
   double epsilon_ = 0;

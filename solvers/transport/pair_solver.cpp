@@ -17,6 +17,10 @@ namespace {
 // Points of the coarsest level; a full plan between so many is nothing.
 constexpr std::int64_t coarsest_points = 256;
 constexpr std::int64_t small_plan = std::int64_t{1} << 20U;
+// Pairs within so many regularisations of the potentials take part in the exact solution.
+constexpr double cut_units = 20;
+// Its start need not be better than that (L1 error of a marginal).
+constexpr double start_tolerance = 1e-4;
 
 // Lower corner of the cells: of the pixels of a grid, of the points otherwise.
 std::vector<double> anchor_of(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
@@ -63,6 +67,36 @@ double common_spacing(const parallel::Communicator& comm, const Marginal& a, con
   return diameter_of(comm, x, y);
 }
 
+// Barycentric projections: x -> sum P y / sum P and back.
+template <class Plan>
+void set_maps(const Plan& plan, NodeAnswer& x, NodeAnswer& y) {
+  const auto d = static_cast<std::size_t>(x.dimension);
+  x.map.resize(x.mass.size() * d);
+  y.map.resize(y.mass.size() * d);
+  std::vector<double> at_x(x.mass.size()), at_y(y.mass.size());
+  for (std::size_t j = 0; j < d; ++j) {
+    for (std::size_t i = 0; i < at_y.size(); ++i) at_y[i] = y.coordinates[i * d + j];
+    plan.multiply(at_y, at_x);
+    for (std::size_t i = 0; i < at_x.size(); ++i) x.map[i * d + j] = at_x[i] / x.transported[i];
+    for (std::size_t i = 0; i < at_x.size(); ++i) at_x[i] = x.coordinates[i * d + j];
+    plan.multiply_transposed(at_x, at_y);
+    for (std::size_t i = 0; i < at_y.size(); ++i) y.map[i * d + j] = at_y[i] / y.transported[i];
+  }
+}
+
+// A plan's columns as input positions of the second marginal. These are below 2^53, so that doubles
+// carry them.
+std::vector<std::int64_t> column_ids(const Pairs& pairs, const Ghosts& ghosts, const Cloud& y) {
+  std::vector<double> ids(y.ids.begin(), y.ids.end()), ghost(ghosts.size());
+  ghosts.forward(ids, ghost);
+  std::vector<std::int64_t> result;
+  result.reserve(pairs.columns.size());
+  for (const std::uint32_t column : pairs.columns) {
+    result.push_back(static_cast<std::int64_t>(ghost[column]));
+  }
+  return result;
+}
+
 }  // namespace
 
 double regularisation_of(const parallel::Communicator& comm, const Problem& problem,
@@ -107,7 +141,8 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
   choose(problem, !matrix && epsilon_ > fattest_newton * weight * spacing * spacing);
   MultiscaleOptions options;
   options.epsilon = epsilon_;
-  options.tolerance = problem.tolerance;
+  options.tolerance = problem.method == Method::exact ? std::max(problem.tolerance, start_tolerance)
+                                                      : problem.tolerance;
   options.relaxation = problem.relaxation;
   options.strength = problem.strength;
   options.only_sinkhorn = method_ == "sinkhorn";
@@ -198,19 +233,20 @@ NodeAnswer PairSolver::node(const Cloud& cloud, const std::string& name,
   return result;
 }
 
-// Barycentric projections: x -> sum P y / sum P and back.
-void PairSolver::maps(SparsePlan& plan, NodeAnswer& x, NodeAnswer& y) const {
-  const auto d = static_cast<std::size_t>(x.dimension);
-  x.map.resize(x.mass.size() * d);
-  y.map.resize(y.mass.size() * d);
-  std::vector<double> at_x(x.mass.size()), at_y(y.mass.size());
-  for (std::size_t j = 0; j < d; ++j) {
-    for (std::size_t i = 0; i < at_y.size(); ++i) at_y[i] = y.coordinates[i * d + j];
-    plan.multiply(at_y, at_x);
-    for (std::size_t i = 0; i < at_x.size(); ++i) x.map[i * d + j] = at_x[i] / x.transported[i];
-    for (std::size_t i = 0; i < at_x.size(); ++i) at_x[i] = x.coordinates[i * d + j];
-    plan.multiply_transposed(at_x, at_y);
-    for (std::size_t i = 0; i < at_y.size(); ++i) y.map[i * d + j] = at_y[i] / y.transported[i];
+void PairSolver::describe_stages(Answer& answer) const {
+  answer.converged = converged();
+  answer.method = method_;
+  answer.reason = reason_;
+  answer.history = multiscale_->history();
+  if (method_ == "newton" && answer.history.back().method == "sinkhorn") {
+    answer.method = "sinkhorn";
+    answer.reason =
+        fmt::format("the plan has more than {} entries per point", most_pairs_per_point);
+  }
+  for (const StageReport& stage : answer.history) {
+    answer.newton_iterations.push_back(stage.newton);
+    answer.sinkhorn_iterations.push_back(stage.sinkhorn);
+    answer.cg_iterations.insert(answer.cg_iterations.end(), stage.cg.begin(), stage.cg.end());
   }
 }
 
@@ -218,14 +254,7 @@ void PairSolver::describe(Answer& answer, const std::function<void()>& poll) {
   const Level& finest = multiscale_->finest();
   const Potentials& at = multiscale_->potentials();
   const bool balanced = problem_.relaxation == Relaxation::none;
-  answer.converged = converged();
-  answer.method = method_;
-  answer.reason = reason_;
-  if (method_ == "newton" && multiscale_->history().back().method == "sinkhorn") {
-    answer.method = "sinkhorn";
-    answer.reason =
-        fmt::format("the plan has more than {} entries per point", most_pairs_per_point);
-  }
+  describe_stages(answer);
   const double rate = multiscale_->history().back().sweep_rate;
   if (rate > 0 && rate < 1) {
     answer.reason += fmt::format(
@@ -234,14 +263,8 @@ void PairSolver::describe(Answer& answer, const std::function<void()>& poll) {
         100 * (1 - rate), -1 / std::log10(rate));
   }
   answer.regularisation = epsilon_;
-  answer.history = multiscale_->history();
   answer.marginal_error_l1 = answer.history.back().error_l1;
   answer.cost_regularised = value();
-  for (const StageReport& stage : answer.history) {
-    answer.newton_iterations.push_back(stage.newton);
-    answer.sinkhorn_iterations.push_back(stage.sinkhorn);
-    answer.cg_iterations.insert(answer.cg_iterations.end(), stage.cg.begin(), stage.cg.end());
-  }
   NodeAnswer x = node(finest.x, names_[0], grids_[0], input_totals_[0]);
   NodeAnswer y = node(finest.y, names_[1], grids_[1], input_totals_[1]);
   // One constant is free where the masses are prescribed: f gets weighted mean zero.
@@ -255,7 +278,7 @@ void PairSolver::describe(Answer& answer, const std::function<void()>& poll) {
     answer.cost_linear = linear_cost(*plan);
     x.transported.assign(plan->row_sums().begin(), plan->row_sums().end());
     y.transported.assign(plan->column_sums().begin(), plan->column_sums().end());
-    maps(*plan, x, y);
+    set_maps(*plan, x, y);
   } else {
     const Kernel& kernel = multiscale_->kernel();
     answer.cost_linear = kernel.linear_cost(epsilon_, at.f, at.g, poll);
@@ -285,13 +308,64 @@ std::optional<PlanAnswer> PairSolver::plan(const std::string& edge) {
   result.row_ids = finest.x.ids;
   result.row_starts = plan->pairs().starts;
   result.values.assign(plan->values().begin(), plan->values().end());
-  // Input positions are below 2^53, so that doubles carry them.
-  std::vector<double> ids(finest.y.ids.begin(), finest.y.ids.end()), ghost(plan->ghosts().size());
-  plan->ghosts().forward(ids, ghost);
-  result.columns.reserve(result.values.size());
-  for (const std::uint32_t column : plan->pairs().columns) {
-    result.columns.push_back(static_cast<std::int64_t>(ghost[column]));
+  result.columns = column_ids(plan->pairs(), plan->ghosts(), finest.y);
+  return result;
+}
+
+std::unique_ptr<Pricing> PairSolver::price() const {
+  const Level& finest = multiscale_->finest();
+  PricingOptions options;
+  options.cut = cut_units * epsilon_;
+  return std::make_unique<Pricing>(comm_, finest.x, finest.y, *cost_, multiscale_->potentials(),
+                                   options);
+}
+
+void PairSolver::describe_exact(const ExactPlan& exact, Answer& answer) const {
+  const Level& finest = multiscale_->finest();
+  if (problem_.method == Method::exact) {
+    describe_stages(answer);
+    answer.method = "exact";
+    answer.reason = "as the deck says";
+    answer.converged = exact.optimal;
+    answer.cost_linear = exact.linear;
   }
+  answer.converged = answer.converged && exact.optimal;
+  answer.marginal_error_l1 = exact.error_l1;
+  answer.primal_rounded = exact.primal;
+  answer.dual = exact.dual;
+  answer.gap_absolute = exact.primal - exact.dual;
+  answer.gap_relative = answer.gap_absolute == 0 ? 0 : answer.gap_absolute / exact.primal;
+  StageReport stage;
+  stage.points = finest.x.total;
+  stage.method = "exact";
+  stage.searches = exact.rounds;
+  stage.plan_per_row = static_cast<double>(exact.entries) / static_cast<double>(finest.x.total);
+  stage.error_l1 = exact.error_l1;
+  stage.dual_objective = exact.dual;
+  stage.seconds = exact.seconds;
+  answer.history.push_back(stage);
+  answer.nodes.clear();
+  NodeAnswer x = node(finest.x, names_[0], grids_[0], input_totals_[0]);
+  NodeAnswer y = node(finest.y, names_[1], grids_[1], input_totals_[1]);
+  const double shift = weighted_mean(comm_, finest.x, exact.at.f);
+  x.potential = exact.at.f;
+  y.potential = exact.at.g;
+  for (double& f : x.potential) f -= shift;
+  for (double& g : y.potential) g += shift;
+  x.transported = exact.row_sums;
+  y.transported = exact.column_sums;
+  set_maps(exact, x, y);
+  answer.nodes.push_back(std::move(x));
+  answer.nodes.push_back(std::move(y));
+}
+
+PlanAnswer PairSolver::exact_plan(const ExactPlan& exact, const std::string& edge) const {
+  PlanAnswer result;
+  result.edge = edge;
+  result.row_ids = multiscale_->finest().x.ids;
+  result.row_starts = exact.pairs.starts;
+  result.columns = column_ids(exact.pairs, exact.ghosts, multiscale_->finest().y);
+  result.values = exact.values;
   return result;
 }
 

@@ -12,6 +12,7 @@
 #include "transport/certificate.hpp"
 #include "transport/marginal.hpp"
 #include "transport/multiscale.hpp"
+#include "transport/pricing.hpp"
 #include "transport/problem.hpp"
 
 namespace mensura::transport {
@@ -52,6 +53,14 @@ class PairSolver {
   /// fit.
   std::optional<PlanAnswer> plan(const std::string& edge);
 
+  /// The unregularised optimum from here, once finished; for costs that are formulas. The object
+  /// must outlive it. Throws Error{too_large} on all ranks for too many points.
+  std::unique_ptr<Pricing> price() const;
+  /// Stages, then plan, potentials, maps and bounds of the exact solution, in place of describe()
+  /// or after it, whose regularised costs are kept.
+  void describe_exact(const ExactPlan& exact, Answer& answer) const;
+  PlanAnswer exact_plan(const ExactPlan& exact, const std::string& edge) const;
+
   void save(output::CheckpointWriter& checkpoint, const std::string& prefix) const;
   /// Reads what save() wrote; call restore() on the object once it stands.
   class Restored;
@@ -65,7 +74,7 @@ class PairSolver {
   MakeKernel kernel_for(const Problem& problem, const Marginal& a, const Marginal& b) const;
   NodeAnswer node(const Cloud& cloud, const std::string& name,
                   const std::optional<output::RegularGrid>& grid, std::int64_t input_total) const;
-  void maps(SparsePlan& plan, NodeAnswer& x, NodeAnswer& y) const;
+  void describe_stages(Answer& answer) const;
 
   const parallel::Communicator& comm_;
   const Problem& problem_;

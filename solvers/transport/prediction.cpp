@@ -26,6 +26,9 @@ constexpr double bytes_per_entry = 20, bytes_per_laplacian_entry = 45;
 constexpr double bytes_per_point = 500;
 // Of exact lines and slices: positions, mass, keys on both sides of a sort.
 constexpr double bytes_per_sorted_point = 160;
+// Of the exact solution's linear program: pairs near the optimum (9 in two dimensions, 19 in three,
+// more in others), each in the search, on its way and in the simplex method.
+constexpr double bytes_per_priced_pair = 120, priced_pairs_per_row = 20;
 // Up to here the supports of plans stay sparse.
 constexpr int most_sparse_dimension = 3;
 
@@ -165,7 +168,12 @@ Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes,
                        bytes_per_laplacian_entry * result.laplacian_per_row);
     }
   }
-  result.bytes_per_rank = static_cast<std::int64_t>(bytes / ranks);
+  bytes /= ranks;
+  // The linear program of the exact solution is on one rank.
+  if (problem.method == Method::exact || problem.exact) {
+    bytes += bytes_per_priced_pair * priced_pairs_per_row * rows;
+  }
+  result.bytes_per_rank = static_cast<std::int64_t>(bytes);
   return result;
 }
 

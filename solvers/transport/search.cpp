@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "parallel/random.hpp"
 #include "transport/bounds.hpp"
 #include "transport/sources.hpp"
 
@@ -53,13 +54,14 @@ template <int D>
 class PairFinder {
  public:
   PairFinder(const Cost& cost, const Cloud& x, const std::vector<std::span<const double>>& fields,
-             const NodeBounds& bounds, double cut, std::int64_t most)
+             const NodeBounds& bounds, double cut, std::int64_t most, std::int64_t per_row)
       : cost_(cost),
         x_(x),
         fields_(fields),
         a_(bounds),
         cut_(cut),
         most_(most),
+        per_row_(static_cast<std::size_t>(per_row)),
         d_(static_cast<std::size_t>(x.dimension)) {}
 
   void mark(const Sources& sources, std::vector<char>& wanted) {
@@ -124,8 +126,31 @@ class PairFinder {
     return descend(a + 1, next) && descend(a_.nodes[a].right, next);
   }
 
+  // Leaves the best pairs of the last row.
+  void trim(std::uint32_t i) {
+    const std::size_t begin = pairs_->columns.size() - found_.size();
+    std::vector<std::size_t> order(found_.size());
+    for (std::size_t k = 0; k < order.size(); ++k) order[k] = k;
+    const auto draw = [&](std::size_t k) {
+      return parallel::mix(std::uint64_t{i} << 32U | pairs_->columns[begin + k]);
+    };
+    std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(per_row_),
+                     order.end(), [&](std::size_t a, std::size_t b) {
+                       return found_[a] != found_[b] ? found_[a] < found_[b] : draw(a) < draw(b);
+                     });
+    order.resize(per_row_);
+    std::sort(order.begin(), order.end());
+    for (std::size_t k = 0; k < order.size(); ++k) {  // never behind what is still to be read
+      pairs_->columns[begin + k] = pairs_->columns[begin + order[k]];
+      pairs_->cost[begin + k] = pairs_->cost[begin + order[k]];
+    }
+    pairs_->columns.resize(begin + per_row_);
+    pairs_->cost.resize(begin + per_row_);
+  }
+
   void scan(std::uint32_t i, const std::vector<std::uint32_t>& leaves) {
     std::array<double, lanes> c;
+    found_.clear();
     for (const std::uint32_t b : leaves) {
       const std::uint32_t first = y_->bounds.nodes[b].begin;
       leaf_costs<D>(cost_, &x_.coordinates[i * d_], y_->tree, first, c);
@@ -139,8 +164,10 @@ class PairFinder {
         if (keep[l] == 0) continue;
         pairs_->columns.push_back(first + static_cast<std::uint32_t>(l));
         pairs_->cost.push_back(c[l]);
+        found_.push_back(c[l] - y_->fields[0][first + l]);
       }
     }
+    if (found_.size() > per_row_) trim(i);
     pairs_->starts.push_back(static_cast<std::int64_t>(pairs_->columns.size()));
   }
 
@@ -150,6 +177,8 @@ class PairFinder {
   const NodeBounds& a_;
   double cut_;
   std::int64_t most_;
+  std::size_t per_row_;
+  std::vector<double> found_;  // c - G_0 of the pairs of the running row
   std::size_t d_;
   const LocalSources* y_ = nullptr;
   Pairs* pairs_ = nullptr;
@@ -362,7 +391,7 @@ void transform(const parallel::Communicator& comm, const Cloud& x, const Cloud& 
 bool find_pairs(const parallel::Communicator& comm, const Cloud& x,
                 const std::vector<std::span<const double>>& x_fields, const Cloud& y,
                 const std::vector<std::span<const double>>& y_fields, const Cost& cost, double cut,
-                std::int64_t most, Pairs& result) {
+                std::int64_t most, Pairs& result, std::int64_t per_row) {
   const std::vector<double> origin = common_origin(comm, x, y);
   std::vector<std::span<const double>> fields(x_fields);
   fields.insert(fields.end(), y_fields.begin(), y_fields.end());
@@ -372,7 +401,7 @@ bool find_pairs(const parallel::Communicator& comm, const Cloud& x,
   bool complete = true;
   result = Pairs{};
   by_dimension(x.dimension, [&](auto dimension) {
-    PairFinder<decltype(dimension)::value> finder(cost, x, x_fields, bounds, cut, most);
+    PairFinder<decltype(dimension)::value> finder(cost, x, x_fields, bounds, cut, most, per_row);
     std::vector<char> wanted(sources.clusters().size(), 0);
     finder.mark(sources, wanted);
     const LocalSources local = sources.import(wanted);

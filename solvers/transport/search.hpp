@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -21,11 +22,13 @@ struct Pairs {
 
 /// Collective. All pairs (x, y) with c(x, y) - F_k(x) - G_k(y) <= cut for at least one k, exactly:
 /// dual descent of two trees with the bounds of bounds.hpp. F_k and G_k: own values. Stops and
-/// returns false on all ranks when some rank finds more than `most` pairs.
+/// returns false on all ranks when some rank finds more than `most` pairs. With `per_row` only so
+/// many of a row are kept: those of least c - F_0 - G_0, ties in random order.
 bool find_pairs(const parallel::Communicator& comm, const Cloud& x,
                 const std::vector<std::span<const double>>& x_fields, const Cloud& y,
                 const std::vector<std::span<const double>>& y_fields, const Cost& cost, double cut,
-                std::int64_t most, Pairs& result);
+                std::int64_t most, Pairs& result,
+                std::int64_t per_row = std::numeric_limits<std::int64_t>::max());
 
 /// Collective. min over y of c(x, y) - G(y) at the own points of x: the exact c-transform.
 std::vector<double> hard_transform(const parallel::Communicator& comm, const Cloud& x,

@@ -10,12 +10,13 @@
 #include "output/hdf5.hpp"
 #include "parallel/communicator.hpp"
 #include "parallel/environment.hpp"
+#include "parallel/random.hpp"
 
 namespace {
 
 using mensura::output::File;
 
-constexpr std::int64_t height = 12, width = 16, points = 40;
+constexpr std::int64_t height = 12, width = 16, points = 40, many_points = 2000;
 
 // A smooth hill around (row, column), in whole numbers like a photograph.
 std::vector<double> hill(double row, double column, double width_squared) {
@@ -63,6 +64,17 @@ int main(int argc, char** argv) {
   file.replicated("/weights", weights);
   file.replicated("/negative_weights", with(weights, 23, -2));
   file.replicated("/short", std::vector<double>(7, 1.0));
+  // Two sets of a size that has work to do, and masses for the second.
+  const mensura::parallel::Stream stream(3, "test", "measures");
+  std::vector<double> many, others, masses;
+  for (std::uint64_t i = 0; i < std::uint64_t{many_points}; ++i) {
+    for (std::uint64_t k = 0; k < 2; ++k) many.push_back(stream.uniform(i, k));
+    for (std::uint64_t k = 2; k < 4; ++k) others.push_back(std::pow(stream.uniform(i, k), 2));
+    masses.push_back(0.1 + stream.uniform(i, 4));
+  }
+  file.replicated("/many", many, {}, {many_points, 2});
+  file.replicated("/others", others, {}, {many_points, 2});
+  file.replicated("/masses", masses);
   file.finish();
   return 0;
 }

@@ -122,6 +122,14 @@ inline std::vector<double> dense_soft(const Measure& x, const Measure& y,
   return result;
 }
 
+/// The same for all points of x.
+inline std::vector<double> dense_soft(const Measure& x, const Measure& y, double epsilon,
+                                      std::span<const double> g, const PairCost& cost) {
+  std::vector<std::size_t> rows(x.size());
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  return dense_soft(x, y, rows, epsilon, g, cost);
+}
+
 /// Collective. The linear cost of the plan whose rows are exact, f being that of dense_soft: every
 /// rank sums over its `rows`.
 inline double dense_cost(const parallel::Communicator& comm, const Measure& x, const Measure& y,
