@@ -9,6 +9,7 @@
 #include "output/memory.hpp"
 #include "parallel/exact_sum.hpp"
 #include "transport/kernel_certificate.hpp"
+#include "transport/prediction.hpp"
 
 namespace mensura::transport {
 
@@ -50,10 +51,6 @@ double weighted_mean(const parallel::Communicator& comm, const Cloud& cloud,
   return sums[0].value() / sums[1].value();
 }
 
-}  // namespace
-
-namespace {
-
 Cloud cloud_of(const parallel::Communicator& comm, const Marginal& marginal) {
   return make_cloud(comm, marginal.dimension, marginal.coordinates, marginal.mass, marginal.ids);
 }
@@ -66,6 +63,20 @@ double common_spacing(const parallel::Communicator& comm, const Marginal& a, con
   if (first > 0 && second > 0) return std::min(first, second);
   if (first > 0 || second > 0) return std::max(first, second);
   return diameter_of(comm, x, y);
+}
+
+// Refuses problems that this number of ranks cannot hold, before the hierarchy is built.
+void check_room(const parallel::Communicator& comm, Problem problem, bool newton, const Marginal& a,
+                const Marginal& b) {
+  problem.method = newton ? Method::newton : Method::sinkhorn;
+  const std::vector<MarginalSize> sizes{{a.total, a.dimension, a.grid},
+                                        {b.total, b.dimension, b.grid}};
+  const Footprint need = footprint(problem, sizes, comm.size());
+  // Fatter plans are not stored.
+  if (need.plan_per_row > static_cast<double>(most_pairs_per_point)) return;
+  output::check_memory(comm, need.bytes_per_rank,
+                       newton ? "the plan and the linear systems of Newton's method"
+                              : "the points and potentials of Sinkhorn's iteration");
 }
 
 }  // namespace
@@ -110,6 +121,7 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     diameter = diameter_of(comm, x, y);
   }
   choose(problem, !matrix && epsilon_ > fat_unit * weight * spacing * spacing);
+  check_room(comm, problem, method_ == "newton", a, b);
   MultiscaleOptions options;
   options.epsilon = epsilon_;
   options.tolerance = problem.tolerance;

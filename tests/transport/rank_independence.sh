@@ -8,7 +8,7 @@ for ranks in 1 2 3 4; do
   expect_code 0 "$ranks ranks"
   [ "$ranks" -eq 1 ] && continue
   what="$ranks ranks"
-  expect_apart np1 "np$ranks" 1e-10 /potentials/hill /potentials/twins /maps/hill /maps/twins \
+  expect_apart np1 "np$ranks" 1e-10 /potentials/hill /potentials/twins \
     /history/dual_objective "$what"
   expect_apart np1 "np$ranks" 0 /marginals/hill/mass /marginals/twins/mass /history/points \
     /history/newton_iterations /history/searches /history/plan_per_row "$what"

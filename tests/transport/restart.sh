@@ -4,7 +4,7 @@
 # gradients sum in another order (tolerance 1e-12).
 . "$SUPPORT/driver.sh"
 . "$PROJECT/tests/transport/problem.sh"
-everything="/potentials/hill /potentials/twins /maps/hill /plans/hill-twins/data /history/dual_objective"
+everything="/potentials/hill /potentials/twins /plans/hill-twins/data /history/dual_objective"
 
 run 2 --output whole deck.yaml
 expect_code 0 "undisturbed"
