@@ -39,7 +39,7 @@ std::vector<double> anchor_of(const parallel::Communicator& comm, const Cloud& x
   return lower;
 }
 
-// -0.5 of the weighted mean of f is the constant that makes potentials comparable.
+// The constant that makes potentials comparable.
 double weighted_mean(const parallel::Communicator& comm, const Cloud& cloud,
                      std::span<const double> values) {
   std::array<parallel::ExactSum, 2> sums;
@@ -77,6 +77,27 @@ void check_room(const parallel::Communicator& comm, Problem problem, bool newton
   output::check_memory(comm, need.bytes_per_rank,
                        newton ? "the plan and the linear systems of Newton's method"
                               : "the points and potentials of Sinkhorn's iteration");
+}
+
+MultiscaleOptions options_of(const Problem& problem, double epsilon, bool only_sinkhorn, int ranks,
+                             std::int64_t points) {
+  MultiscaleOptions options;
+  options.epsilon = epsilon;
+  options.tolerance = problem.tolerance;
+  options.relaxation = problem.relaxation;
+  options.strength = problem.strength;
+  options.only_sinkhorn = only_sinkhorn;
+  options.max_newton = problem.max_newton;
+  options.max_sinkhorn = problem.max_sinkhorn;
+  options.most_pairs = std::max(small_plan, most_pairs_per_point * (points / ranks + 1));
+  return options;
+}
+
+// Where coarse levels help: geometry, and marginals that Newton's method can meet.
+bool has_levels(const Problem& problem) {
+  return problem.cost.kind != CostKind::matrix && !problem.reflected &&
+         (problem.relaxation == Relaxation::none ||
+          problem.relaxation == Relaxation::kullback_leibler);
 }
 
 }  // namespace
@@ -122,30 +143,18 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
   }
   choose(problem, !matrix && epsilon_ > fat_unit * weight * spacing * spacing);
   check_room(comm, problem, method_ == "newton", a, b);
-  MultiscaleOptions options;
-  options.epsilon = epsilon_;
-  options.tolerance = problem.tolerance;
-  options.relaxation = problem.relaxation;
-  options.strength = problem.strength;
-  options.only_sinkhorn = method_ == "sinkhorn";
+  MultiscaleOptions options =
+      options_of(problem, epsilon_, method_ == "sinkhorn", comm.size(), std::max(x.total, y.total));
   options.symmetric = &a == &b;
-  options.max_newton = problem.max_newton;
-  options.max_sinkhorn = problem.max_sinkhorn;
-  const std::int64_t points = std::max(x.total, y.total) / comm.size() + 1;
-  options.most_pairs = std::max(small_plan, most_pairs_per_point * points);
-  // Where coarse levels help: geometry, and marginals that Newton's method can meet.
-  const bool levels = !matrix && !problem.reflected &&
-                      (problem.relaxation == Relaxation::none ||
-                       problem.relaxation == Relaxation::kullback_leibler);
   options.first_epsilon = matrix ? 64 * epsilon_ : weight * diameter * diameter / 8;
-  const std::vector<double> anchor = anchor_of(comm, x, y, spacing, a.grid && b.grid);
-  std::vector<Level> hierarchy;
-  if (levels) {
-    hierarchy = make_hierarchy(comm, std::move(x), std::move(y), spacing, anchor, coarsest_points);
+  std::vector<Level> levels;
+  if (has_levels(problem)) {
+    const std::vector<double> anchor = anchor_of(comm, x, y, spacing, a.grid && b.grid);
+    levels = make_hierarchy(comm, std::move(x), std::move(y), spacing, anchor, coarsest_points);
   } else {
-    hierarchy.push_back({std::move(x), std::move(y), spacing});
+    levels.push_back({std::move(x), std::move(y), spacing});
   }
-  multiscale_ = std::make_unique<Multiscale>(comm, std::move(hierarchy), cost_.get(),
+  multiscale_ = std::make_unique<Multiscale>(comm, std::move(levels), cost_.get(),
                                              kernel_for(problem, a, b), options);
 }
 
