@@ -6,10 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "output/memory.hpp"
 #include "parallel/exact_sum.hpp"
 #include "transport/kernel_certificate.hpp"
-#include "transport/prediction.hpp"
 
 namespace mensura::transport {
 
@@ -63,20 +61,6 @@ double common_spacing(const parallel::Communicator& comm, const Marginal& a, con
   if (first > 0 && second > 0) return std::min(first, second);
   if (first > 0 || second > 0) return std::max(first, second);
   return diameter_of(comm, x, y);
-}
-
-// Refuses problems that this number of ranks cannot hold, before the hierarchy is built.
-void check_room(const parallel::Communicator& comm, Problem problem, bool newton, const Marginal& a,
-                const Marginal& b) {
-  problem.method = newton ? Method::newton : Method::sinkhorn;
-  const std::vector<MarginalSize> sizes{{a.total, a.dimension, a.grid},
-                                        {b.total, b.dimension, b.grid}};
-  const Footprint need = footprint(problem, sizes, comm.size());
-  // Fatter plans are not stored.
-  if (need.plan_per_row > static_cast<double>(most_pairs_per_point)) return;
-  output::check_memory(comm, need.bytes_per_rank,
-                       newton ? "the plan and the linear systems of Newton's method"
-                              : "the points and potentials of Sinkhorn's iteration");
 }
 
 MultiscaleOptions options_of(const Problem& problem, double epsilon, bool only_sinkhorn, int ranks,
@@ -141,12 +125,11 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     spacing = common_spacing(comm, a, x, b, y, poll);
     diameter = diameter_of(comm, x, y);
   }
-  choose(problem, !matrix && epsilon_ > fat_unit * weight * spacing * spacing);
-  check_room(comm, problem, method_ == "newton", a, b);
+  choose(problem, !matrix && epsilon_ > fat_unit * cost_->of_distance(spacing));
   MultiscaleOptions options =
       options_of(problem, epsilon_, method_ == "sinkhorn", comm.size(), std::max(x.total, y.total));
   options.symmetric = &a == &b;
-  options.first_epsilon = matrix ? 64 * epsilon_ : weight * diameter * diameter / 8;
+  options.first_epsilon = matrix ? 64 * epsilon_ : cost_->of_distance(diameter) / 8;
   std::vector<Level> levels;
   if (has_levels(problem)) {
     const std::vector<double> anchor = anchor_of(comm, x, y, spacing, a.grid && b.grid);

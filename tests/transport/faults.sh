@@ -31,7 +31,7 @@ expect_true "$(result fat marginal_error_l1) <= 1e-12" "full plan by Newton's me
 # Too little memory is refused in advance, with the numbers.
 export MENSURA_MEMORY_LIMIT=2M
 broken 7 memory_limit
-expect_text "linear systems of Newton" "memory limit"
+expect_text "MiB are available" "memory limit"
 unset MENSURA_MEMORY_LIMIT
 
 # A killed rank, and ranks that fail alone, during set-up and within the solve.
