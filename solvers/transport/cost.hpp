@@ -22,6 +22,10 @@ class Cost {
   /// A sum over the axes of functions of x_i - y_i.
   bool separable() const noexcept { return kind_ != CostKind::power || power_ == 2; }
 
+  /// Of a move by this distance along one axis (periods aside).
+  double of_distance(double distance) const noexcept {
+    return of_distances(distance * distance, distance);
+  }
   double operator()(const double* x, const double* y) const noexcept;
   /// One axis of a separable cost: the part of c that x_axis - y_axis = difference gives.
   double along(int axis, double difference) const noexcept;

@@ -42,9 +42,32 @@ Ghosts::Ghosts(const parallel::Communicator& comm, std::size_t own,
   check_petsc(VecScatterCreate(global_.get(), from, local_.get(), nullptr, scatter_.put()),
               "VecScatterCreate");
   check_petsc(ISDestroy(&from), "ISDestroy");
+  note_neighbours(comm, numbers);
+}
+
+void Ghosts::note_neighbours(const parallel::Communicator& comm,
+                             std::span<const std::int64_t> numbers) {
+  const std::int64_t first = comm.exclusive_scan(static_cast<std::int64_t>(own_));
+  const auto firsts = comm.all_gather(std::span<const std::int64_t>(&first, 1));
+  std::vector<char> met(firsts.size(), 0);
+  for (const std::int64_t number : numbers) {
+    const auto next = std::upper_bound(firsts.begin(), firsts.end(), number);
+    const auto rank = static_cast<std::size_t>(next - firsts.begin()) - 1;
+    if (rank == static_cast<std::size_t>(comm.rank())) continue;
+    ++remote_;
+    neighbours_ += met[rank] == 0;
+    met[rank] = 1;
+  }
+}
+
+// What comes here forward goes from here in reverse: over all ranks together both are what is sent.
+void Ghosts::count() const {
+  parallel::traffic().messages += neighbours_;
+  parallel::traffic().bytes += remote_ * std::int64_t{sizeof(double)};
 }
 
 void Ghosts::forward(std::span<const double> own, std::span<double> ghost) const {
+  count();
   set(global_.get(), own);
   check_petsc(
       VecScatterBegin(scatter_.get(), global_.get(), local_.get(), INSERT_VALUES, SCATTER_FORWARD),
@@ -57,6 +80,7 @@ void Ghosts::forward(std::span<const double> own, std::span<double> ghost) const
 
 void Ghosts::reverse(std::span<const double> ghost, std::span<double> own, InsertMode mode,
                      double initial) const {
+  count();
   set(local_.get(), ghost);
   check_petsc(VecSet(global_.get(), initial), "VecSet");
   check_petsc(VecScatterBegin(scatter_.get(), local_.get(), global_.get(), mode, SCATTER_REVERSE),

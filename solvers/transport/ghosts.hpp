@@ -31,11 +31,15 @@ class Ghosts {
   void max(std::span<const double> ghost, std::span<double> own) const;
 
  private:
+  void note_neighbours(const parallel::Communicator& comm, std::span<const std::int64_t> numbers);
+  void count() const;
   void reverse(std::span<const double> ghost, std::span<double> own, InsertMode mode,
                double initial) const;
   std::size_t own_ = 0, size_ = 0;
   linear::Vector global_, local_;
   linear::Scatter scatter_;
+  std::int64_t neighbours_ = 0;  // other ranks that own points used here
+  std::int64_t remote_ = 0;      // those points
 };
 
 }  // namespace mensura::transport

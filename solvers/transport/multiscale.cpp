@@ -50,6 +50,11 @@ double Multiscale::rho() const {
              : std::numeric_limits<double>::infinity();
 }
 
+// The cost of a move by one spacing: the weighted squared spacing for the squared cost.
+double Multiscale::unit_of(std::size_t level) const {
+  return cost_ == nullptr ? 0 : cost_->of_distance(levels_[level].spacing);
+}
+
 void Multiscale::add_stage(std::size_t level, double epsilon) {
   const double allowed = std::max(epsilon, options_.epsilon);
   if (!todo_.empty() && todo_.back().level == level && todo_.back().epsilon <= allowed) return;
@@ -57,9 +62,8 @@ void Multiscale::add_stage(std::size_t level, double epsilon) {
 }
 
 void Multiscale::plan_stages() {
-  const double weight = cost_ != nullptr ? cost_->weight() : 1;
   for (std::size_t level = levels_.size(); level-- > 0;) {
-    const double unit = weight * levels_[level].spacing * levels_[level].spacing;
+    const double unit = unit_of(level);
     if (level + 1 == levels_.size()) {
       const double least = std::max(fattest_unit * unit, options_.epsilon);
       for (double epsilon = options_.first_epsilon; epsilon > least * same; epsilon /= 4) {
@@ -98,8 +102,7 @@ Potentials Multiscale::prolonged(std::size_t from, std::size_t to, double epsilo
 }
 
 Potentials Multiscale::predicted(double epsilon) const {
-  const double unit =
-      cost_ == nullptr ? 0 : cost_->weight() * levels_[level_].spacing * levels_[level_].spacing;
+  const double unit = unit_of(level_);
   if (past_.size() < 2 || epsilon > extrapolated_unit * unit * same) return at_;
   const double t = (epsilon - past_epsilons_[1]) / (past_epsilons_[1] - past_epsilons_[0]);
   Potentials result = past_[1];

@@ -92,6 +92,7 @@ class Multiscale {
 
  private:
   void plan_stages();
+  double unit_of(std::size_t level) const;
   void add_stage(std::size_t level, double epsilon);
   void start_stage(const std::function<void()>& poll);
   void enter(std::size_t level);

@@ -363,6 +363,11 @@ bool Newton::step() {
   if (!good || state_.largest >= options_.tolerance) sinkhorn(1);
   if (plan_.drift(at_, options_.epsilon) > SparsePlan::margin && !search()) return true;
   state_ = evaluate(at_);
+  if (!std::isfinite(state_.error)) {
+    // A step may have lifted pairs that were outside the support beyond the range of doubles.
+    sinkhorn(rescue_sweeps);
+    state_ = evaluate(at_);
+  }
   note();
   return false;
 }

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "output/memory.hpp"
 #include "parallel/exact_sum.hpp"
 #include "transport/kernel_certificate.hpp"
 
@@ -37,7 +36,7 @@ std::vector<double> anchor_of(const parallel::Communicator& comm, const Cloud& x
   return lower;
 }
 
-// -0.5 of the weighted mean of f is the constant that makes potentials comparable.
+// The constant that makes potentials comparable.
 double weighted_mean(const parallel::Communicator& comm, const Cloud& cloud,
                      std::span<const double> values) {
   std::array<parallel::ExactSum, 2> sums;
@@ -48,10 +47,6 @@ double weighted_mean(const parallel::Communicator& comm, const Cloud& cloud,
   parallel::reduce(comm, sums);
   return sums[0].value() / sums[1].value();
 }
-
-}  // namespace
-
-namespace {
 
 Cloud cloud_of(const parallel::Communicator& comm, const Marginal& marginal) {
   return make_cloud(comm, marginal.dimension, marginal.coordinates, marginal.mass, marginal.ids);
@@ -97,6 +92,32 @@ std::vector<std::int64_t> column_ids(const Pairs& pairs, const Ghosts& ghosts, c
   return result;
 }
 
+MultiscaleOptions options_of(const Problem& problem, double epsilon, bool only_sinkhorn, int ranks,
+                             std::int64_t points) {
+  MultiscaleOptions options;
+  options.epsilon = epsilon;
+  options.tolerance = problem.method == Method::exact ? std::max(problem.tolerance, start_tolerance)
+                                                      : problem.tolerance;
+  options.relaxation = problem.relaxation;
+  options.strength = problem.strength;
+  options.only_sinkhorn = only_sinkhorn;
+  options.max_newton = problem.max_newton;
+  options.max_sinkhorn = problem.max_sinkhorn;
+  options.most_pairs = problem.method == Method::newton
+                           ? std::int64_t{1} << 31U
+                           : std::max(small_plan, most_pairs_per_point * (points / ranks + 1));
+  options.hessian = problem.hessian;
+  options.kept_per_point = problem.kept_per_point;
+  return options;
+}
+
+// Where coarse levels help: geometry, and marginals that Newton's method can meet.
+bool has_levels(const Problem& problem) {
+  return problem.cost.kind != CostKind::matrix && !problem.reflected &&
+         (problem.relaxation == Relaxation::none ||
+          problem.relaxation == Relaxation::kullback_leibler);
+}
+
 }  // namespace
 
 double regularisation_of(const parallel::Communicator& comm, const Problem& problem,
@@ -138,42 +159,25 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     spacing = common_spacing(comm, a, x, b, y, poll);
     diameter = diameter_of(comm, x, y);
   }
-  choose(problem, !matrix && epsilon_ > fattest_newton * weight * spacing * spacing);
-  MultiscaleOptions options;
-  options.epsilon = epsilon_;
-  options.tolerance = problem.method == Method::exact ? std::max(problem.tolerance, start_tolerance)
-                                                      : problem.tolerance;
-  options.relaxation = problem.relaxation;
-  options.strength = problem.strength;
-  options.only_sinkhorn = method_ == "sinkhorn";
+  choose(problem, !matrix && epsilon_ > fattest_newton * cost_->of_distance(spacing));
+  MultiscaleOptions options =
+      options_of(problem, epsilon_, method_ == "sinkhorn", comm.size(), std::max(x.total, y.total));
   options.symmetric = &a == &b;
-  options.max_newton = problem.max_newton;
-  options.max_sinkhorn = problem.max_sinkhorn;
-  const std::int64_t points = std::max(x.total, y.total) / comm.size() + 1;
-  options.most_pairs = problem.method == Method::newton
-                           ? std::int64_t{1} << 31U
-                           : std::max(small_plan, most_pairs_per_point * points);
-  // Where coarse levels help: geometry, and marginals that Newton's method can meet.
-  const bool levels = !matrix && !problem.reflected &&
-                      (problem.relaxation == Relaxation::none ||
-                       problem.relaxation == Relaxation::kullback_leibler);
-  options.first_epsilon = matrix ? 64 * epsilon_ : weight * diameter * diameter / 8;
+  options.mass_product = a.total_mass * b.total_mass;
+  options.rows = rows_.get();
+  options.first_epsilon = matrix ? 64 * epsilon_ : cost_->of_distance(diameter) / 8;
   if (problem.initial_regularisation) {
     options.first_epsilon =
         *problem.initial_regularisation / problem.final_regularisation * epsilon_;
   }
-  options.mass_product = a.total_mass * b.total_mass;
-  options.hessian = problem.hessian;
-  options.kept_per_point = problem.kept_per_point;
-  options.rows = rows_.get();
-  const std::vector<double> anchor = anchor_of(comm, x, y, spacing, a.grid && b.grid);
-  std::vector<Level> hierarchy;
-  if (levels) {
-    hierarchy = make_hierarchy(comm, std::move(x), std::move(y), spacing, anchor, coarsest_points);
+  std::vector<Level> levels;
+  if (has_levels(problem)) {
+    const std::vector<double> anchor = anchor_of(comm, x, y, spacing, a.grid && b.grid);
+    levels = make_hierarchy(comm, std::move(x), std::move(y), spacing, anchor, coarsest_points);
   } else {
-    hierarchy.push_back({std::move(x), std::move(y), spacing});
+    levels.push_back({std::move(x), std::move(y), spacing});
   }
-  multiscale_ = std::make_unique<Multiscale>(comm, std::move(hierarchy), cost_.get(),
+  multiscale_ = std::make_unique<Multiscale>(comm, std::move(levels), cost_.get(),
                                              kernel_for(problem, a, b), options);
 }
 
