@@ -44,7 +44,7 @@ plan: false
 output: {{fields: false}}
 """
 # What a peer's process needs besides its solver: imports, compilation, checks of the error.
-ALLOWANCE = 120
+ALLOWANCE = 60
 PEERS = {  # module, script, methods for images, methods for clouds
     "POT": ("ot", "peer_pot.py", ["sinkhorn_log", "sinkhorn_stabilized", "emd"],
             ["sinkhorn_log", "sinkhorn_stabilized", "lazy", "emd", "emd_lazy"]),
@@ -140,8 +140,8 @@ class Bench:
             return {**json.loads(lines[-1]), "memory": peak}
         if any(sign in text for sign in ("MemoryError", "allocate", "RESOURCE_EXHAUSTED", "bad_alloc")):
             return {"status": "did not fit", "memory": peak}
-        last = text.strip().splitlines()[-1:] or ["no words"]
-        return {"status": f"failed: {last[0][:70]}", "memory": peak}
+        errors = [line for line in text.splitlines() if "Error" in line.split(":")[0]] or ["no words"]
+        return {"status": f"failed: {errors[-1][:70]}", "memory": peak}
 
     def run(self, case):
         options = self.options

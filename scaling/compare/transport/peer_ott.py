@@ -36,10 +36,10 @@ def make_step(case, geometry, masses, momentum):
 
 def main():
     case, method, tolerance, limit, _ = arguments()
-    kind, _, momentum = method.partition("+")
+    kind, _, momentum = method.partition("+momentum")
     masses, kept = (case.a, case.b), (slice(None), slice(None))
     if kind == "grid":
-        axes = [jnp.asarray((np.arange(n) + 0.5) / max(case.shape))[:, None] for n in case.shape]
+        axes = [jnp.asarray((np.arange(n) + 0.5) / max(case.shape)) for n in case.shape]
         geometry = grid.Grid(x=axes, epsilon=case.epsilon)
         full = case.full_a.ravel(), case.full_b.ravel()
         masses, kept = full, tuple(np.flatnonzero(mass > 0) for mass in full)
