@@ -35,6 +35,21 @@ def cpu_seconds():
     return used.ru_utime + used.ru_stime
 
 
+def ended_in_time(process, timeout):
+    """The completed process. mpiexec must not be killed before it could end its ranks."""
+    try:
+        out, errors = process.communicate(timeout=timeout)
+    except TimeoutExpired:
+        process.terminate()
+        try:
+            process.communicate(timeout=30)
+        except TimeoutExpired:
+            process.kill()
+            process.communicate()
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
 def run(program, ranks, deck, output, settings=(), mpiexec="mpiexec", timeout=None, accepted=(0,)):
     """Runs `program` and returns its run.json, with the seconds from mpiexec's start to its end as
     `program_seconds` and the CPU time of all ranks (waiting included) as `cpu_seconds`. Raises RuntimeError with the
@@ -44,8 +59,8 @@ def run(program, ranks, deck, output, settings=(), mpiexec="mpiexec", timeout=No
     for setting in settings:
         command += ["--set", setting]
     start, used = time.perf_counter(), cpu_seconds()
-    done = subprocess.run([*command, str(deck)], capture_output=True, text=True, env=environment(ranks),
-                          timeout=timeout)
+    done = ended_in_time(subprocess.Popen([*command, str(deck)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                          text=True, env=environment(ranks)), timeout)
     seconds = time.perf_counter() - start
     if done.returncode not in accepted:
         words = "\n".join((done.stdout + done.stderr).splitlines()[-20:])

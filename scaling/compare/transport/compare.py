@@ -7,11 +7,11 @@ usage: compare.py [--limit 600] [--memory 16] [--ranks 2] [--repetitions 1] [--s
 
 Cases: pairs of images (smooth, shapes with empty regions, photographs where MENSURA_DATA names the folder of
 photographs.h5) and point clouds (a normal law and a mixture of two). Every program runs in its own process with
---limit seconds and --memory GB, and as many threads as mensura-transport has ranks; what breaks a limit is told
-so. mensura-transport runs first; the peers get its regularisation and tolerance and go on until the L1 error of
-the marginals, computed here from their potentials, meets the tolerance. Network simplex solves the unregularised
-problem. Seconds of the peers are those of their solver without imports, compilation and checks; those of
-mensura-transport are the whole program from the start of mpiexec to its end, output included. Needs requirements.txt.
+--limit seconds and --memory GB, and as many threads as mensura-transport has ranks; what breaks a limit is told so.
+All have the same regularisation and go on until the L1 error of the marginals, computed here from their potentials,
+meets the tolerance. Network simplex solves the unregularised problem. Seconds of the peers are those of their solver
+without imports, compilation and checks; those of mensura-transport are the whole program from the start of mpiexec to
+its end, output included. Needs requirements.txt.
 """
 import argparse
 import importlib.util
@@ -25,6 +25,7 @@ import time
 
 import h5py
 import numpy as np
+from scipy.spatial import cKDTree
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
@@ -37,7 +38,7 @@ DECK = """mensura: 1
 marginals:
   a: {{file: case.h5, dataset: /a/{data}}}
   b: {{file: case.h5, dataset: /b/{data}}}
-regularisation: {{final: {final}, unit: spacing_squared}}
+regularisation: {{final: {epsilon:.17g}, unit: absolute}}
 tolerance: {tolerance}
 method: {method}
 plan: false
@@ -88,12 +89,19 @@ class Bench:
         self.options, self.folder = options, folder
         self.cases = []
 
+    def regularisation(self, case):
+        """In the units of the deck's spacing_squared."""
+        if case["kind"] != "cloud":
+            return self.options.final_image / case["size"] ** 2
+        data = Case(self.folder / "case.h5")
+        nearest = min(float(np.mean(cKDTree(points).query(points, k=2)[0][:, 1])) for points in (data.x, data.y))
+        return self.options.final_cloud * nearest**2
+
     def mensura(self, case, method):
         options = self.options
         cloud = case["kind"] == "cloud"
         data = "points, kind: points" if cloud else "mass"
-        final = options.final_cloud if cloud else options.final_image
-        (self.folder / "deck.yaml").write_text(DECK.format(data=data, final=final, tolerance=options.tolerance,
+        (self.folder / "deck.yaml").write_text(DECK.format(data=data, epsilon=case["epsilon"], tolerance=options.tolerance,
                                                            method=method))
         try:
             record = launch.run(options.program, options.ranks, self.folder / "deck.yaml", self.folder / "out",
@@ -106,7 +114,7 @@ class Bench:
         result = {"status": "done" if record["exit"] == 0 else "did not meet", "seconds": record["program_seconds"],
                   "cpu": record["cpu_seconds"], "run_seconds": record["wall_seconds"],
                   "cost": launch.result(record, "cost_linear"), "error": launch.result(record, "marginal_error_l1"),
-                  "epsilon": launch.result(record, "regularisation"), "gap": launch.result(record, "gap_relative"),
+                  "gap": launch.result(record, "gap_relative"),
                   "iterations": sum(launch.result(record, "sinkhorn_iterations")),
                   "newton": sum(launch.result(record, "newton_iterations")), "git": record["mensura"]["git"],
                   "memory": record["peak_memory_bytes"]["sum"], "method": launch.result(record, "method")}
@@ -114,8 +122,6 @@ class Bench:
 
     def checked(self, result):
         """The error of our own potentials, by the same means as those of the peers."""
-        with h5py.File(self.folder / "case.h5", "r+") as file:
-            file.attrs["epsilon"] = result["epsilon"]
         with h5py.File(self.folder / "out/results.h5") as file:
             f, g = (file[f"potentials/{name}"][:].ravel() for name in "ab")
         error, cost = marginal_error(Case(self.folder / "case.h5"), f[np.isfinite(f)], g[np.isfinite(g)])
@@ -146,6 +152,9 @@ class Bench:
     def run(self, case):
         options = self.options
         write_case(self.folder / "case.h5", case)
+        case["epsilon"] = self.regularisation(case)
+        with h5py.File(self.folder / "case.h5", "r+") as file:
+            file.attrs["epsilon"] = case["epsilon"]
         cloud = case["kind"] == "cloud"
         programs = [("mensura auto", lambda: self.mensura(case, "auto")),
                     ("mensura sinkhorn", lambda: self.mensura(case, "sinkhorn"))]
@@ -160,8 +169,6 @@ class Bench:
                 # A program that broke a limit is not tried again.
                 if not records[name] or records[name][-1]["status"] == "done":
                     records[name].append(measure())
-                if name == "mensura auto" and "epsilon" not in records[name][0]:
-                    break   # the peers have no regularisation then
         self.cases.append({"case": case, "records": records})
         print_case(case, records)
 

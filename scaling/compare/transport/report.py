@@ -29,14 +29,11 @@ def ratio(records, ours, key):
 
 def print_case(case, records):
     ours = records["mensura auto"]
-    print(f"\n{case['name']}: regularisation {text(ours[0].get('epsilon'), '.3g')}, method "
+    print(f"\n{case['name']}: regularisation {case['epsilon']:.3g}, method "
           f"{ours[0].get('method', '-')}")
     print(f"  {'program':<30} {'seconds':>8} {'CPU s':>8} {'L1 error':>9} {'cost':>11} {'iterations':>10} {'GB':>5} "
           f"{'ratio':>8} {'CPU ratio':>9}  status")
     for name, entries in records.items():
-        if not entries:
-            print(f"  {name:<30} not run: no regularisation")
-            continue
         last = entries[-1]
         iterations = f"{last['newton']}N+{last['iterations']}" if "newton" in last else text(last.get("iterations"), "d")
         status = last["status"] + (f" (compiled in {last['compile']:.1f} s)" if "compile" in last else "")
