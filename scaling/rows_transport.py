@@ -47,7 +47,8 @@ def print_counts(rows):
     """Counts of the run in Mensura's own layer, and of all of MPI where they were counted."""
     print(f"{'':6} {'':9} {'own layer':>38} | {'all of MPI':>50} |")
     print(f"{'ranks':>6} {'N':>9} {'messages':>12} {'bytes':>14} {'reductions':>10} | {'messages':>10} {'bytes':>13} "
-          f"{'collectives':>11} {'per rank+CG':>13} | {'Newton':>6} {'CG':>5} {'most':>4} {'sweeps':>6} {'L1':>8} {'cost':>17}")
+          f"{'collectives':>11} {'per rank+CG':>13} | "
+          f"{'Newton':>6} {'CG':>5} {'most':>4} {'sweeps':>6} {'L1':>8} {'cost':>17}")
     for r in rows:
         traffic, everything = r["communication"], r["all_messages"]
         wide = f"{'-':>10} {'-':>13} {'-':>11} {'-':>13}"
@@ -58,8 +59,8 @@ def print_counts(rows):
         cost = "-" if r["cost"] is None else f"{r['cost']:.14g}"
         error = "-" if r["error"] is None else f"{r['error']:.1e}"
         print(f"{r['ranks']:6d} {r['points']:9d} {traffic['messages']:12d} {traffic['bytes']:14d} "
-              f"{traffic['reductions']:10d} | {wide} | {r['newton']:6d} {r['cg']:5d} {r['most_cg']:4d} {r['sweeps']:6d} "
-              f"{error:>8} {cost:>17}")
+              f"{traffic['reductions']:10d} | {wide} | {r['newton']:6d} {r['cg']:5d} {r['most_cg']:4d} "
+              f"{r['sweeps']:6d} {error:>8} {cost:>17}")
 
 
 def sweep_settings(count):
@@ -70,7 +71,8 @@ def sweep_settings(count):
 def print_sweeps(rows):
     """Of one sweep, from the difference of two runs of different length."""
     print("one sweep of Sinkhorn's iteration, from the difference of two runs")
-    print(f"{'ranks':>6} {'N':>9} {'messages':>10} {'per rank':>9} {'bytes':>12} {'doubles per point':>17} {'collectives':>11}")
+    print(f"{'ranks':>6} {'N':>9} {'messages':>10} {'per rank':>9} {'bytes':>12} {'doubles per point':>17} "
+          f"{'collectives':>11}")
     for r in rows:
-        print(f"{r['ranks']:6d} {r['points']:9d} {r['messages']:10.1f} {r['messages'] / r['ranks']:9.2f} {r['bytes']:12.0f} "
-              f"{r['bytes'] / 8 / r['points']:17.3f} {r['collectives']:11.2f}")
+        print(f"{r['ranks']:6d} {r['points']:9d} {r['messages']:10.1f} {r['messages'] / r['ranks']:9.2f} "
+              f"{r['bytes']:12.0f} {r['bytes'] / 8 / r['points']:17.3f} {r['collectives']:11.2f}")

@@ -4,11 +4,12 @@
 
 usage: strong_weak.py DECK [--ranks 1 2 4] [--mode strong|weak|both] [--counts-only] [--set KEY.PATH=VALUE]...
 
-Strong: the deck as it is on more ranks. Weak: grids with as many points on every rank: points.per_side, or the pixels of
-both marginals, grow with the root of the ranks (in d dimensions the d-th). Times mean something only with no more ranks
-than cores; counts are exact on any number of ranks, so --counts-only runs once and prints no seconds. It counts all of
-MPI, the libraries too, with count_messages.c (needs mpicc and Open MPI's -x). One triangular solve (mensura-gp): with the
-big factor, summed over ranks; its stages are the longest chain of messages that wait for each other.
+Strong: the deck as it is on more ranks. Weak: grids with as many points on every rank: points.per_side, or the pixels
+of both marginals, grow with the root of the ranks (in d dimensions the d-th). Times mean something only with no more
+ranks than cores; counts are exact on any number of ranks, so --counts-only runs once and prints no seconds. It counts
+all of MPI, the libraries too, with count_messages.c (needs mpicc and Open MPI's -x). One triangular solve
+(mensura-gp): with the big factor, summed over ranks; its stages are the longest chain of messages that wait for each
+other.
 """
 import argparse
 import json
@@ -121,8 +122,9 @@ def parse():
     parser.add_argument("--counts-only", action="store_true", help="one run each, no seconds")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="handed to the program")
-    parser.add_argument("--sweeps", type=int, nargs=2, metavar=("FEW", "MORE"), help="transport, with --counts-only: also "
-                        "the messages of one Sinkhorn sweep, from runs with so many at each regularisation")
+    parser.add_argument("--sweeps", type=int, nargs=2, metavar=("FEW", "MORE"),
+                        help="transport, with --counts-only: also the messages of one Sinkhorn sweep, from runs with "
+                        "so many at each regularisation")
     parser.add_argument("--program", help="without it the driver of the deck in build/release")
     parser.add_argument("--mpiexec", default="mpiexec", help="may carry options")
     parser.add_argument("--output", type=pathlib.Path, metavar="JSON", help="write the rows there")

@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """mensura-transport on nine classes of synthetic images and on photographs: Newton steps, CG iterations, gaps, seconds.
 
-usage: transport_images.py [--sizes 64 128 256] [--finals 0.25 0.125] [--ranks 1 2] [--classes rough ...] [--keep FOLDER]
+usage: transport_images.py [--sizes 64 128 256] [--finals 0.25 0.125] [--ranks 1 2] [--classes rough ...]
+                           [--keep FOLDER]
 
 One run for every size, class, final regularisation (in squared pixel spacings) and number of ranks. A row shows the
 Newton steps of every stage of the finest level, coarse to fine, and the most on a coarser level; the largest number of
 CG iterations of one linear solve; the L1 error of the marginals; the gap of the certificate, relative to the cost and
-in units of the regularisation; CPU seconds of all ranks and seconds of the run. Marks: N more than 15 Newton steps in a stage,
-C more than 15 CG iterations in a solve, E not converged, G a relative gap above 1e-3 at 256 pixels or more where the
-cost is more than ten times the regularisation, X no result. Ends with 1 where a row bears a mark. The photographs, with
-floor 0 and 1e-4, need MENSURA_DATA, the folder of photographs.h5.
+in units of the regularisation; CPU seconds of all ranks and seconds of the run. Marks: N more than 15 Newton steps in
+a stage, C more than 15 CG iterations in a solve, E not converged, G a relative gap above 1e-3 at 256 pixels or more
+where the cost is more than ten times the regularisation, X no result. Ends with 1 where a row bears a mark. The
+photographs, with floor 0 and 1e-4, need MENSURA_DATA, the folder of photographs.h5.
 """
 import argparse
 import itertools
@@ -51,7 +52,8 @@ def sources(options, folder, size):
         if data is None or name not in options.classes:
             continue
         for floor in (0, 1e-4):
-            yield f"{name} {floor:g}", pathlib.Path(data) / "photographs.h5", a, b, f", resize: {size}, floor: {floor:g}"
+            more = f", resize: {size}, floor: {floor:g}"
+            yield f"{name} {floor:g}", pathlib.Path(data) / "photographs.h5", a, b, more
 
 
 def marks(record, size):
@@ -75,8 +77,9 @@ def most_cg(stage):
 
 
 def print_header():
-    print(f"{'size':>4} {'images':<17} {'points':>7} {'eps/h^2':>7} {'ranks':>5} {'Newton, finest':>16} {'coarse':>6} {'CG':>3} "
-          f"{'L1 error':>8} {'gap/cost':>8} {'gap/eps':>7} {'cost/eps':>8} {'CPU s':>7} {'run s':>7}", flush=True)
+    print(f"{'size':>4} {'images':<17} {'points':>7} {'eps/h^2':>7} {'ranks':>5} {'Newton, finest':>16} "
+          f"{'coarse':>6} {'CG':>3} {'L1 error':>8} {'gap/cost':>8} {'gap/eps':>7} "
+          f"{'cost/eps':>8} {'CPU s':>7} {'run s':>7}", flush=True)
 
 
 def print_row(record, size, name, final, ranks):

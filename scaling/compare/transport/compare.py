@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """mensura-transport against POT, OTT-JAX and GeomLoss on the same measures, the same cores, in the same run.
 
-usage: compare.py [--limit 600] [--memory 16] [--ranks 2] [--repetitions 1] [--sizes 64 128] [--points 1000 10000 100000]
-                  [--dimensions 2 3 16] [--only TEXT ...] [--output JSON]
+usage: compare.py [--limit 600] [--memory 16] [--ranks 2] [--repetitions 1] [--sizes 64 128]
+                  [--points 1000 10000 100000] [--dimensions 2 3 16] [--only TEXT ...]
+                  [--output JSON]
 
 Cases: pairs of images (smooth, shapes with empty regions, photographs where MENSURA_DATA names the folder of
 photographs.h5) and point clouds (a normal law and a mixture of two). Every program runs in its own process with
@@ -101,8 +102,8 @@ class Bench:
         options = self.options
         cloud = case["kind"] == "cloud"
         data = "points, kind: points" if cloud else "mass"
-        (self.folder / "deck.yaml").write_text(DECK.format(data=data, epsilon=case["epsilon"], tolerance=options.tolerance,
-                                                           method=method))
+        deck = DECK.format(data=data, epsilon=case["epsilon"], tolerance=options.tolerance, method=method)
+        (self.folder / "deck.yaml").write_text(deck)
         try:
             record = launch.run(options.program, options.ranks, self.folder / "deck.yaml", self.folder / "out",
                                 mpiexec=options.mpiexec, timeout=options.limit, accepted=(0, 4))
@@ -130,8 +131,8 @@ class Bench:
     def peer(self, script, method):
         options = self.options
         threads = str(options.ranks)
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": "",
-                       "JAX_PLATFORMS": "cpu", "KERAS_BACKEND": "", "PYTHONWARNINGS": "ignore"}
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads,
+                       "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, HERE / script, self.folder / "case.h5", method, str(options.tolerance),
                    str(options.limit), threads]
         with open(self.folder / "words", "w+") as words, open(self.folder / "json", "w+") as out:

@@ -35,7 +35,9 @@ def print_case(case, records):
           f"{'ratio':>8} {'CPU ratio':>9}  status")
     for name, entries in records.items():
         last = entries[-1]
-        iterations = f"{last['newton']}N+{last['iterations']}" if "newton" in last else text(last.get("iterations"), "d")
+        iterations = text(last.get("iterations"), "d")
+        if "newton" in last:
+            iterations = f"{last['newton']}N+{iterations}"
         status = last["status"] + (f" (compiled in {last['compile']:.1f} s)" if "compile" in last else "")
         memory = last.get("memory")
         print(f"  {name:<30} {text(median(entries, 'seconds'), '8.3f'):>8} {text(median(entries, 'cpu'), '8.3f'):>8} "
@@ -54,8 +56,9 @@ def best_peer(records, key):
 def print_summary(bench, loads):
     options = bench.options
     first = next((case["records"]["mensura auto"][0] for case in bench.cases), {})
-    print(f"\nmedians of {options.repetitions} repetition(s), {options.ranks} ranks or threads, limits {options.limit:g} s and "
-          f"{options.memory:g} GB, mensura {first.get('git', '-')}, load of the machine {min(loads):.1f}..{max(loads):.1f}")
+    print(f"\nmedians of {options.repetitions} repetition(s), {options.ranks} ranks or threads, limits "
+          f"{options.limit:g} s and {options.memory:g} GB, mensura {first.get('git', '-')}, load of the machine "
+          f"{min(loads):.1f}..{max(loads):.1f}")
     if max(loads) > options.ranks + 1:
         print("warning: other programs were running: quote ratios of CPU seconds at most")
     print(f"{'case':<20} {'ours s':>8} {'CPU s':>8}  best peer that met the tolerance, its seconds and CPU over ours")
@@ -64,5 +67,6 @@ def print_summary(bench, loads):
         line = "none within the limits" if best is None else \
             f"{best[1]}: {ratio(case['records'][best[1]], ours, 'seconds')}, " \
             f"CPU {ratio(case['records'][best[1]], ours, 'cpu')}"
-        print(f"{case['case']['name']:<20} {text(median(ours, 'seconds'), '8.3f'):>8} {text(median(ours, 'cpu'), '8.3f'):>8}  "
-              f"{line}{'' if good(ours) else ' (mensura: ' + ours[-1]['status'] + ')'}")
+        print(f"{case['case']['name']:<20} {text(median(ours, 'seconds'), '8.3f'):>8} "
+              f"{text(median(ours, 'cpu'), '8.3f'):>8}  {line}"
+              f"{'' if good(ours) else ' (mensura: ' + ours[-1]['status'] + ')'}")

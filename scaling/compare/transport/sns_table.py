@@ -115,7 +115,7 @@ def counts(options, folder, name, words, scale, method):
         return f"{'-':>12} {'-':>14} {str(error).splitlines()[-1]}"
     last, history = record["history"][-1], record["history"]
     sweeps, steps = (sum(stage[key] for stage in history) for key in ("sinkhorn_iterations", "newton_iterations"))
-    final = f"{last['sinkhorn_iterations']} + {last['newton_iterations']}" if steps else str(last["sinkhorn_iterations"])
+    final = str(last["sinkhorn_iterations"]) + (f" + {last['newton_iterations']}" if steps else "")
     total = f"{sweeps} + {steps}" if steps else str(sweeps)
     mark = "" if record["exit"] == 0 else " not converged"
     most = max((c for stage in history for c in stage["cg_iterations"]), default=0)
@@ -151,8 +151,8 @@ def main():
             for method in ("newton", "sinkhorn"):
                 print(f"{name if method == 'newton' else '':<12} {'mensura ' + method:<20} "
                       f"{counts(options, folder, name, *chosen[name][1:], method)}", flush=True)
-            print(f"{'':12} published: {published}, Sinkhorn {sinkhorn}; NumPy: Sinkhorn {plain}, over-relaxed {relaxed}, "
-                  f"count rule {count}, mass rule {mass}", flush=True)
+            print(f"{'':12} published: {published}, Sinkhorn {sinkhorn}; NumPy: Sinkhorn {plain}, over-relaxed "
+                  f"{relaxed}, count rule {count}, mass rule {mass}", flush=True)
 
 
 if __name__ == "__main__":
