@@ -112,7 +112,8 @@ def counts(options, folder, name, words, scale, method):
         record = launch.run(options.program, options.ranks, deck, folder / "out", options.set, options.mpiexec,
                             options.limit, accepted=(0, 4))
     except (RuntimeError, launch.TimeoutExpired) as error:
-        return f"{'-':>12} {'-':>14} {str(error).splitlines()[-1]}"
+        said = [line.split(": ", 2)[-1] for line in str(error).splitlines() if line.startswith("mensura-transport:")]
+        return f"{'-':>12} {'-':>14} {(said or str(error).splitlines())[0]}"
     last, history = record["history"][-1], record["history"]
     sweeps, steps = (sum(stage[key] for stage in history) for key in ("sinkhorn_iterations", "newton_iterations"))
     final = str(last["sinkhorn_iterations"]) + (f" + {last['newton_iterations']}" if steps else "")
