@@ -3,10 +3,12 @@
 import json
 import os
 import pathlib
+import resource
 import shlex
 import shutil
 import subprocess
 import time
+from subprocess import TimeoutExpired  # noqa: F401  (what run() raises)
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -27,21 +29,44 @@ def environment(ranks):
     return {"OMPI_MCA_mpi_yield_when_idle": idle, **os.environ, **QUIET}
 
 
-def run(program, ranks, deck, output, settings=(), mpiexec="mpiexec", timeout=None):
+def cpu_seconds():
+    """CPU time of all children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def ended_in_time(process, timeout):
+    """The completed process. mpiexec must not be killed before it could end its ranks."""
+    try:
+        out, errors = process.communicate(timeout=timeout)
+    except TimeoutExpired:
+        process.terminate()
+        try:
+            process.communicate(timeout=30)
+        except TimeoutExpired:
+            process.kill()
+            process.communicate()
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def run(program, ranks, deck, output, settings=(), mpiexec="mpiexec", timeout=None, accepted=(0,)):
     """Runs `program` and returns its run.json, with the seconds from mpiexec's start to its end as
-    `program_seconds`. Raises RuntimeError with the program's last words unless it exits with 0."""
+    `program_seconds` and the CPU time of all ranks (waiting included) as `cpu_seconds`. Raises RuntimeError with the
+    program's last words unless its exit code is one of `accepted`, TimeoutExpired after `timeout` seconds."""
     shutil.rmtree(output, ignore_errors=True)
     command = [*shlex.split(mpiexec), "-n", str(ranks), str(program), "--progress", "never", "--output", str(output)]
     for setting in settings:
         command += ["--set", setting]
-    start = time.perf_counter()
-    done = subprocess.run([*command, str(deck)], capture_output=True, text=True, env=environment(ranks),
-                          timeout=timeout)
+    start, used = time.perf_counter(), cpu_seconds()
+    done = ended_in_time(subprocess.Popen([*command, str(deck)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                          text=True, env=environment(ranks)), timeout)
     seconds = time.perf_counter() - start
-    if done.returncode != 0:
+    if done.returncode not in accepted:
         words = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
         raise RuntimeError(f"{shlex.join(command)} {deck} ended with exit code {done.returncode}:\n{words}")
-    return {**json.loads((pathlib.Path(output) / "run.json").read_text()), "program_seconds": seconds}
+    return {**json.loads((pathlib.Path(output) / "run.json").read_text()), "program_seconds": seconds,
+            "cpu_seconds": cpu_seconds() - used}
 
 
 def phase_seconds(record):
