@@ -159,7 +159,7 @@ TEST(Conditioner, FullRadiusIsTheDenseAnswer) {
   }
 }
 
-TEST(Conditioner, ExactDataNeedNoWoodbury) {
+TEST(Conditioner, MatchesTheDenseOneWithoutData) {
   const auto comm = Communicator::world();
   const SmallSystem system = make_system(comm, grid_cloud(2, 13), equation, 100);
   gp::SparseConditioner sparse(comm, system.pattern, system.layout, system.weights, prior,
