@@ -33,7 +33,7 @@ struct EquationPoints {
   std::vector<double> coordinates;  ///< row-major
   std::vector<std::uint64_t> rows;  ///< row in the list of interior points
   std::int64_t total = 0;           ///< interior points over all ranks
-  std::size_t own = 0;
+  std::size_t own = 0;              ///< the first ones are this rank's own
   std::size_t count() const noexcept { return rows.size(); }
   FieldPoints fields() const { return {dimension, coordinates, rows, total, 0, own}; }
 };

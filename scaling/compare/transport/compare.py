@@ -50,7 +50,8 @@ ALLOWANCE = 60
 PEERS = {  # module, script, methods for images, methods for clouds
     "POT": ("ot", "peer_pot.py", ["sinkhorn_log", "sinkhorn_stabilized", "emd"],
             ["sinkhorn_log", "sinkhorn_stabilized", "lazy", "emd", "emd_lazy"]),
-    "OTT-JAX": ("ott", "peer_ott.py", ["grid", "grid+momentum1.9"], ["pointcloud", "pointcloud+momentum1.9"]),
+    "OTT-JAX": ("ott", "peer_ott.py", ["grid", "grid+momentum1.5", "grid+momentum1.9"],
+                ["pointcloud", "pointcloud+momentum1.5", "pointcloud+momentum1.9"]),
     "GeomLoss": ("geomloss", "peer_geomloss.py", ["tensorized"], ["tensorized"]),
 }
 KEOPS = ["online", "multiscale"]
@@ -142,7 +143,8 @@ class Bench:
             words.seek(0)
             lines, text = out.read().strip().splitlines(), words.read()
         if verdict:
-            return {"status": verdict, "seconds": options.limit, "memory": peak}
+            seconds = options.limit if verdict == "did not finish" else None
+            return {"status": verdict, "seconds": seconds, "memory": peak}
         if process.returncode == 0 and lines:
             return {**json.loads(lines[-1]), "memory": peak}
         if any(sign in text for sign in ("MemoryError", "allocate", "RESOURCE_EXHAUSTED", "bad_alloc")):

@@ -19,7 +19,7 @@ def good(records):
 def ratio(records, ours, key):
     """The program's seconds over those of mensura-transport; a lower bound where it broke the limit or stopped
     before it met the tolerance."""
-    if not good(ours):
+    if not good(ours) or records[-1]["status"].startswith(("failed", "did not fit")):
         return "-"
     mine, other = median(ours, key), median(records, key)
     if mine is None or other is None:

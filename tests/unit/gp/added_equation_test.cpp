@@ -133,7 +133,7 @@ TEST(AddedEquation, ConvergesToItsSolution) {
 TEST(AddedEquation, WeightsAreTheDerivative) {
   const auto comm = parallel::Communicator::world();
   AllenCahn equation = in_a_vortex();
-  EquationPoints points{2, {0.3, 0.8}, {0}, comm.size()};
+  EquationPoints points{2, {0.3, 0.8}, {0}, comm.size(), 1};
   points.rows[0] = static_cast<std::uint64_t>(comm.rank());
   equation.prepare(comm, points);
   const std::vector<double> state{0.7, -1.3};

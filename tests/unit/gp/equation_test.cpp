@@ -45,6 +45,7 @@ gp::EquationPoints deal(const Communicator& comm, int dimension, std::int64_t n)
     points.rows.push_back(static_cast<std::uint64_t>(i));
     points.coordinates.insert(points.coordinates.end(), cloud.row(i), cloud.row(i) + dimension);
   }
+  points.own = points.count();
   return points;
 }
 
@@ -314,6 +315,7 @@ double crank_nicolson_defect(const gp::EquationSpec& spec, double step, const Fu
     points.rows.push_back(i);
     points.coordinates.push_back(0.1 * static_cast<double>(i + 1));
   }
+  points.own = points.count();
   equation->prepare(comm, points);
   constexpr double time = 0.2, h = 0.01;
   std::vector<double> start;

@@ -82,6 +82,7 @@ inline gp::EquationPoints points_of(const gp::Pattern& pattern, gp::PointKind ki
   for (std::size_t p = 0; p < pattern.ids.size(); ++p) {
     if (pattern.kind(p) != kind) continue;
     result.rows.push_back(pattern.ids[p] - static_cast<std::uint64_t>(first));
+    result.own += p < static_cast<std::size_t>(pattern.own);
     const double* x = &pattern.coordinates[p * d];
     result.coordinates.insert(result.coordinates.end(), x, x + d);
   }
