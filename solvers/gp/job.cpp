@@ -213,7 +213,7 @@ std::string GpJob::slow_steps() const {
   if (history_.size() <= span) return {};
   const double before = history_[history_.size() - 1 - span].relative_step;
   const double rate = std::pow(history_.back().relative_step / before, 1.0 / span);
-  if (!(rate > 0.5)) return {};
+  if (!(rate > 0.5 && rate < 1)) return {};
   return fmt::format(
       ". The last steps shrank by a factor of {:.2g} each, as they do when source and boundary "
       "data do not fit together (in a corner, say) or the solution is rougher than prior.kernel",
@@ -373,8 +373,9 @@ void GpJob::load(const output::CheckpointReader& checkpoint) {
       counts.size() == 5 && determinant.size() == 1 && history.size() % HistoryEntry::width == 0,
       "the checkpoint has the shape that save() gave it");
   steps_done_ = counts[0];
-  // A search that stalled goes on.
-  solved_ = counts[1] != 0 && counts[2] == 0;
+  // A search that stalled goes on where the limit now allows it.
+  stalled_ = counts[2] != 0 && steps_done_ >= problem_.solve.max_newton;
+  solved_ = counts[1] != 0 && (counts[2] == 0 || stalled_);
   log_determinant_ = determinant[0];
   restored_ = std::make_unique<Restored>();
   restored_->fingerprint = static_cast<std::uint64_t>(counts[3]);

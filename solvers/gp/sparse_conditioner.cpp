@@ -201,7 +201,19 @@ void SparseConditioner::check_options(const parallel::Communicator& comm) {
       "MatCreateShell");
   linear::Krylov krylov;
   make_krylov(comm, matrix.get(), 0.1, krylov);
-  linear::or_destroy([&] { take_options(comm, krylov.get()); }, krylov, matrix);
+  linear::or_destroy(
+      [&] {
+        take_options(comm, krylov.get());
+        PetscReal tolerance = 0;
+        check_petsc(KSPGetTolerances(krylov.get(), &tolerance, nullptr, nullptr, nullptr),
+                    "KSPGetTolerances");
+        if (tolerance > 0 && tolerance < 1) return;
+        throw parallel::Error(
+            parallel::ExitCode::usage,
+            fmt::format("option -gp_cg_ksp_rtol: found {}; expected a number in (0, 1)",
+                        tolerance));
+      },
+      krylov, matrix);
 }
 
 void SparseConditioner::make_solver() {

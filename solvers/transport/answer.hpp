@@ -59,11 +59,11 @@ struct Answer {
   std::string method;  ///< what `automatic` chose, or as asked
   std::string reason;  ///< why
   double regularisation = unknown;
-  double marginal_error_l1 = unknown;
-  double cost_linear = unknown;       ///< <c, P> of the regularised plan
-  double cost_regularised = unknown;  ///< with eps KL(P | product of the marginals)
-  double primal_rounded = unknown;    ///< <c, P> of the plan rounded to the exact marginals
-  double dual = unknown;              ///< of feasible potentials (exact c-transforms)
+  double marginal_error_l1 = unknown;  ///< larger of the two, relative to the total mass
+  double cost_linear = unknown;        ///< <c, P> of the regularised plan
+  double cost_regularised = unknown;   ///< with eps KL(P | product of the marginals)
+  double primal_rounded = unknown;     ///< <c, P> of the plan rounded to the exact marginals
+  double dual = unknown;               ///< of feasible potentials (exact c-transforms)
   double gap_absolute = unknown, gap_relative = unknown;
   double divergence = unknown;      ///< Sinkhorn divergence where asked
   double standard_error = unknown;  ///< of sliced

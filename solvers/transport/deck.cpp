@@ -226,8 +226,8 @@ std::vector<Option> sections() {
            .kind = Kind::real,
            .default_value = "1e-9",
            .range = "(0, 1)",
-           .help = "largest L1 error of a marginal of the plan; relaxed problems: residual of "
-                   "their optimality condition"},
+           .help = "largest L1 error of a marginal of the plan, relative to the mass; relaxed "
+                   "problems: residual of their optimality condition"},
           {.key = "method",
            .kind = Kind::choice,
            .default_value = "auto",

@@ -5,6 +5,9 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <ranges>
+#include <span>
 
 #include "parallel/exact_sum.hpp"
 #include "parallel/exchange.hpp"
@@ -88,24 +91,33 @@ double spacing_of(const parallel::Communicator& comm, const Marginal& marginal, 
     const auto& spacing = marginal.grid->spacing;
     return *std::min_element(spacing.begin(), spacing.end());
   }
-  if (cloud.total < 2) return 0;
+  // Locations: copies of a point, which are all on one rank, count once.
+  const auto d = static_cast<std::size_t>(cloud.dimension);
+  std::vector<std::size_t> order(cloud.own());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto row = [&](std::size_t i) { return std::span(&cloud.coordinates[i * d], d); };
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return std::ranges::lexicographical_compare(row(a), row(b));
+  });
   points::LabelledPoints points;
-  points.dimension = marginal.dimension;
-  points.coordinates = marginal.coordinates;
-  points.ids = marginal.ids;
+  points.dimension = cloud.dimension;
   points.offsets = {0, marginal.input_total};
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    if (k > 0 && std::ranges::equal(row(order[k]), row(order[k - 1]))) continue;
+    points.ids.push_back(cloud.ids[order[k]]);
+    points.coordinates.insert(points.coordinates.end(), row(order[k]).begin(), row(order[k]).end());
+  }
+  const std::int64_t locations = comm.sum(static_cast<std::int64_t>(points.ids.size()));
+  if (locations < 2) return 0;
   points::NeighbourEngine engine(comm, std::move(points), 1);
   const std::vector<points::Request> request{{~std::uint64_t{0}, 1}};
   parallel::ExactSum sum;
   engine.search(
       request, ~std::uint64_t{0}, 0, 1,
-      [&](const points::Neighbourhood& site) {
-        // The other copies of a location are at distance zero.
-        if (site.copies_per_label[0] == 1) sum.add(std::sqrt(site.lists[0][1].distance2));
-      },
+      [&](const points::Neighbourhood& site) { sum.add(std::sqrt(site.lists[0][1].distance2)); },
       poll);
   parallel::reduce(comm, std::span(&sum, 1));
-  return sum.value() / static_cast<double>(cloud.total);
+  return sum.value() / static_cast<double>(locations);
 }
 
 double diameter_of(const parallel::Communicator& comm, const Cloud& x, const Cloud& y) {

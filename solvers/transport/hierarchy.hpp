@@ -17,7 +17,7 @@ struct Level {
 };
 
 /// Collective. The spacing of a point set: the smallest spacing of a grid; of a cloud the mean
-/// distance to the nearest neighbour (0 where all points coincide).
+/// distance to the nearest other location (0 where all points coincide).
 double spacing_of(const parallel::Communicator& comm, const Marginal& marginal, const Cloud& cloud,
                   const std::function<void()>& poll);
 

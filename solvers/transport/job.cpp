@@ -10,6 +10,7 @@
 #include "output/checkpoint.hpp"
 #include "output/memory.hpp"
 #include "run/timers.hpp"
+#include "transport/deck.hpp"
 #include "transport/exact_methods.hpp"
 #include "transport/pair_solver.hpp"
 #include "transport/prediction.hpp"
@@ -218,6 +219,10 @@ void TransportJob::finish(run::Context& context) {
 
 void TransportJob::solve_exactly(run::Context& context) {
   const auto phase = context.timers.phase("solve");
+  if (problem_.write_plan) {
+    context.log(fmt::format("method {} writes no plan; its maps and potentials tell as much",
+                            name_of(problem_.method)));
+  }
   answer_ = exact_answer(comm_, problem_, side(0), side(1), context.poll);
 }
 

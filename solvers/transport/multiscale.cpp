@@ -203,7 +203,8 @@ bool Multiscale::sweep(const std::function<void()>& poll) {
   const std::int64_t limit = last ? options_.max_sinkhorn : loose_sweeps;
   SinkhornOptions options;
   options.epsilon = stage.epsilon;
-  options.tolerance = last ? stage.tolerance : 1e-2;
+  const double tolerance = last ? stage.tolerance : 1e-2;
+  options.tolerance = tolerance * options_.mass;
   options.max_sweeps = std::min(block, limit - sinkhorn_.sweeps);
   options.relaxation = options_.relaxation;
   options.strength = options_.strength;
@@ -215,7 +216,20 @@ bool Multiscale::sweep(const std::function<void()>& poll) {
     sinkhorn_ = sinkhorn(comm_, kernel(), here.x, here.y, options, at_.f, at_.g, poll);
   }
   sinkhorn_.sweeps += before;
-  return sinkhorn_.converged || sinkhorn_.sweeps >= limit;
+  // The update of a potential that doubles cannot resolve says nothing of the plan's marginals.
+  const double rounding = resolution();
+  sinkhorn_.error_l1 = std::max(sinkhorn_.error_l1 / options_.mass, rounding);
+  if (rounding > tolerance) sinkhorn_.converged = false;
+  return sinkhorn_.converged || rounding > tolerance || sinkhorn_.sweeps >= limit;
+}
+
+// Collective. Relative change of the plan's entries by one unit in the last place of a potential.
+double Multiscale::resolution() const {
+  double most = 0;
+  for (const auto* side : {&at_.f, &at_.g}) {
+    for (const double value : *side) most = std::max(most, std::abs(value));
+  }
+  return std::numeric_limits<double>::epsilon() * comm_.max(most) / todo_.front().epsilon;
 }
 
 void Multiscale::report() {
@@ -253,7 +267,9 @@ void Multiscale::finish_stage(bool accepted) {
   report();
   seconds_ = 0;
   begun_ = false;
-  if (!by_sinkhorn_ && !accepted && inserted_ < most_insertions && !past_.empty()) {
+  // A result that is nearly there would not be better from a milder start.
+  const bool near = !by_sinkhorn_ && newton_->report().error_l1 < 1e3 * stage.tolerance;
+  if (!by_sinkhorn_ && !accepted && !near && inserted_ < most_insertions && !past_.empty()) {
     ++inserted_;
     at_ = past_.back();
     epsilon_ = past_epsilons_.back();

@@ -30,6 +30,7 @@ struct MultiscaleOptions {
   bool symmetric = false;      ///< x and y are one measure
   std::int64_t max_newton = 60, max_sinkhorn = 100000;
   std::int64_t most_pairs = std::int64_t{1} << 31U;  ///< on one rank
+  double mass = 1;           ///< the larger total mass: errors are relative to it
   double mass_product = 1;   ///< of the two total masses: eps times it is a constant in every value
   double first_epsilon = 0;  ///< where the coarsest level begins
   Hessian hessian = Hessian::full;
@@ -99,6 +100,7 @@ class Multiscale {
   bool start_newton(const Stage& stage, Potentials start, const Newton::Memory* memory);
   const Kernel& kernel_at(std::size_t level);
   bool sweep(const std::function<void()>& poll);
+  double resolution() const;
   void finish_stage(bool accepted);
   Potentials first_guess(const Stage& stage, const std::function<void()>& poll);
   Potentials prolonged(std::size_t from, std::size_t to, double epsilon,

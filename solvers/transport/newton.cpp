@@ -25,6 +25,9 @@ constexpr double decrease = 1e-4;       // sufficient increase of the dual objec
 constexpr double resolved = 1e-13;      // relative change that the objective can show
 constexpr double least_damping = 1e-3;  // relative to the first trial
 constexpr int rescue_sweeps = 20;
+// Errors below the second without progress over so many steps are taken for rounding.
+constexpr std::int64_t patience = 12;
+constexpr double rounding_error = 1e-8;
 // A Newton step costs about as much as 100 to 200 sweeps; so many are always worth trying first.
 constexpr double few_sweeps = 60;
 
@@ -138,7 +141,9 @@ void Newton::check_options(const parallel::Communicator& comm) {
 }
 
 Newton::Newton(SparsePlan& plan, Potentials start, const NewtonOptions& options)
-    : plan_(plan), at_(std::move(start)), options_(options), kappa_(first_kappa) {}
+    : plan_(plan), at_(std::move(start)), options_(options), kappa_(first_kappa) {
+  mass_ = std::max(total_of(plan.comm(), plan.x().mass), total_of(plan.comm(), plan.y().mass));
+}
 
 bool Newton::begin() {
   if (!search()) return false;
@@ -198,8 +203,8 @@ Newton::State Newton::evaluate(const Potentials& at) {
   };
   state.row_residual = residual(plan_.x(), at.f, plan_.row_sums());
   state.column_residual = residual(plan_.y(), at.g, plan_.column_sums());
-  const double rows = size_of(plan_.comm(), state.row_residual);
-  const double columns = size_of(plan_.comm(), state.column_residual);
+  const double rows = size_of(plan_.comm(), state.row_residual) / mass_;
+  const double columns = size_of(plan_.comm(), state.column_residual) / mass_;
   state.error = rows + columns;
   state.largest = std::max(rows, columns);
   state.objective = dual_objective(plan_.comm(), plan_, at, options_.epsilon, options_.rho);
@@ -337,6 +342,16 @@ bool Newton::line_search(const Direction& direction, double& damping) {
   return false;
 }
 
+// Many steps at errors that rounding explains: the tolerance is out of reach.
+bool Newton::stuck() {
+  if (state_.largest < least_error_ / 2) {
+    least_error_ = state_.largest;
+    steps_since_ = 0;
+    return false;
+  }
+  return ++steps_since_ > patience && state_.largest < rounding_error;
+}
+
 bool Newton::step() {
   if (state_.largest < options_.tolerance) {
     if (plan_.drift(at_, options_.epsilon) > SparsePlan::margin) {
@@ -349,7 +364,7 @@ bool Newton::step() {
       return true;
     }
   }
-  if (report_.steps >= options_.max_steps || !std::isfinite(state_.error)) return true;
+  if (report_.steps >= options_.max_steps || !std::isfinite(state_.error) || stuck()) return true;
   ++report_.steps;
   const Direction way = direction();
   double damping = 0;

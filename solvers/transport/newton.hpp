@@ -17,7 +17,7 @@ namespace mensura::transport {
 
 struct NewtonOptions {
   double epsilon = 1;
-  double tolerance = 1e-9;  ///< of the larger L1 error of the two marginals
+  double tolerance = 1e-9;  ///< of the larger L1 error of the two marginals, relative to the mass
   double rho = std::numeric_limits<double>::infinity();  ///< Kullback-Leibler penalty
   Hessian hessian = Hessian::full;
   double kept_per_point = 2;  ///< of the count rule, points of the larger side
@@ -72,7 +72,7 @@ class Newton {
  private:
   struct State {
     std::vector<double> row_residual, column_residual;
-    double error = 0;    // both marginals together
+    double error = 0;    // both marginals together, relative to the mass
     double largest = 0;  // of the two
     double objective = 0;
   };
@@ -91,6 +91,7 @@ class Newton {
   Direction direction();
   bool solve(const Laplacian& laplacian, double shift, const std::vector<double>& rhs,
              std::vector<double>& solution);
+  bool stuck();
   bool line_search(const Direction& direction, double& damping);
   void note();
 
@@ -100,6 +101,9 @@ class Newton {
   State state_;
   NewtonReport report_;
   double kappa_;
+  double mass_ = 1;  // the larger total mass: errors are relative to it
+  double least_error_ = std::numeric_limits<double>::infinity();
+  std::int64_t steps_since_ = 0;  // without a much smaller error
   bool converged_ = false;
 };
 

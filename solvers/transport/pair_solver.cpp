@@ -92,6 +92,17 @@ std::vector<std::int64_t> column_ids(const Pairs& pairs, const Ghosts& ghosts, c
   return result;
 }
 
+// Regularisations that a double cannot tell from zero beside the largest cost are refused.
+void check_resolution(double epsilon, double largest_cost) {
+  constexpr double least_share = 1e-14;
+  if (epsilon >= least_share * largest_cost) return;
+  throw parallel::Error(
+      parallel::ExitCode::input_data,
+      fmt::format("the regularisation {:.3g} is below what doubles resolve beside the largest cost "
+                  "{:.3g}; raise regularisation.final to {:.3g} at least, or use method: exact",
+                  epsilon, largest_cost, least_share * largest_cost));
+}
+
 MultiscaleOptions options_of(const Problem& problem, double epsilon, bool only_sinkhorn, int ranks,
                              std::int64_t points) {
   MultiscaleOptions options;
@@ -159,10 +170,12 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     spacing = common_spacing(comm, a, x, b, y, poll);
     diameter = diameter_of(comm, x, y);
   }
+  check_resolution(epsilon_, matrix ? rows_->largest(comm) : cost_->of_distance(diameter));
   choose(problem, !matrix && epsilon_ > fattest_newton * cost_->of_distance(spacing));
   MultiscaleOptions options =
       options_of(problem, epsilon_, method_ == "sinkhorn", comm.size(), std::max(x.total, y.total));
   options.symmetric = &a == &b;
+  options.mass = std::max(a.total_mass, b.total_mass);
   options.mass_product = a.total_mass * b.total_mass;
   options.rows = rows_.get();
   options.first_epsilon = matrix ? 64 * epsilon_ : cost_->of_distance(diameter) / 8;

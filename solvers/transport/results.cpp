@@ -104,10 +104,9 @@ void write_node(output::File& file, const NodeAnswer& node) {
   }
 }
 
-void write_plan(output::File& file, const Problem& problem, const Answer& answer) {
+void write_plan(output::File& file, const Answer& answer) {
   const parallel::Communicator& comm = file.communicator();
-  const EdgeSpec& edge = problem.edges.front();
-  const std::int64_t rows = answer.nodes[edge.from].input_total;
+  const std::int64_t rows = answer.nodes[0].input_total;
   const InputOrderPlan plan = to_input_order(comm, *answer.plan, rows);
   const std::string folder = "/plans/" + answer.plan->edge;
   file.group(folder);
@@ -119,7 +118,7 @@ void write_plan(output::File& file, const Problem& problem, const Answer& answer
                    {"1", "column: input point of the second marginal, ascending in every row"});
   file.distributed(folder + "/data", plan.values, {{plan.nonzeros}, first},
                    {"1", "mass that moves from the row's point to the column's"});
-  const std::vector<std::int64_t> shape{rows, answer.nodes[edge.to].input_total};
+  const std::vector<std::int64_t> shape{rows, answer.nodes[1].input_total};
   file.attribute(folder, "shape", std::span<const std::int64_t>(shape));
 }
 
@@ -168,7 +167,7 @@ void record(const Answer& answer, output::Record& record) {
 
 void write_answer(output::File& file, const Problem& problem, const Answer& answer) {
   for (const NodeAnswer& node : answer.nodes) write_node(file, node);
-  if (answer.plan && problem.write_plan) write_plan(file, problem, answer);
+  if (answer.plan && problem.write_plan) write_plan(file, answer);
 }
 
 void write_fields(const parallel::Communicator& comm, const std::string& folder,
