@@ -31,7 +31,7 @@ constexpr double least_accuracy = 1e-8;
 // Residual of the equation at a mean, relative to the data, that is no solution: a start that is
 // not the image of any function can lead to a mean that moves no more and satisfies nothing.
 constexpr double no_solution = 0.1;
-constexpr double smallest_data = 1e-145;
+constexpr double smallest_residual = 1e-145;
 
 constexpr const char* prefix = "gp_newton_";
 
@@ -208,9 +208,8 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   last_.mean_residual = 0;
   if (!converged_ || equation_.linear()) return;
   const double left = residual_at(mean_.data());
-  const double data = std::sqrt(squares[1].value());
-  // Squares of tiny data vanish: no comparison then.
-  if (left > 0 && data > smallest_data) last_.mean_residual = left / data;
+  // Squares of what is smaller vanish: no comparison then.
+  if (left > smallest_residual) last_.mean_residual = left / std::sqrt(squares[1].value());
   converged_ = last_.mean_residual <= std::max(no_solution, indistinct * last_.solve.tolerance);
 }
 

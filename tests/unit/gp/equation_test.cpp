@@ -218,7 +218,8 @@ TEST(Elliptic, DiffusionMustBePositive) {
     code = error.code();
   }
   EXPECT_EQ(code, parallel::ExitCode::input_data);
-  EXPECT_THAT(text, testing::HasSubstr("the diffusion is -0.0"));
+  EXPECT_THAT(text, testing::HasSubstr("is -0.009"));
+  EXPECT_THAT(text, testing::HasSubstr("the diffusion must be positive"));
 }
 
 TEST(MongeAmpere, ExponentialSolution) {
