@@ -7,43 +7,16 @@
 #include <cmath>
 #include <exception>
 
+#include "linear/arrays.hpp"
 #include "parallel/error.hpp"
 
 namespace mensura::gp {
 
 using linear::check_petsc;
+using linear::ReadArray;
+using linear::WriteArray;
 
 namespace {
-
-// Read or write access to the local part of a Vec, given back at the end of the scope.
-class ReadArray {
- public:
-  explicit ReadArray(Vec vec) : vec_(vec) {
-    check_petsc(VecGetArrayRead(vec, &data_), "VecGetArrayRead");
-  }
-  ~ReadArray() { VecRestoreArrayRead(vec_, &data_); }
-  ReadArray(const ReadArray&) = delete;
-  ReadArray& operator=(const ReadArray&) = delete;
-  double operator[](std::size_t i) const { return data_[i]; }
-  const double* data() const { return data_; }
-
- private:
-  Vec vec_;
-  const PetscScalar* data_ = nullptr;
-};
-
-class WriteArray {
- public:
-  explicit WriteArray(Vec vec) : vec_(vec) { check_petsc(VecGetArray(vec, &data_), "VecGetArray"); }
-  ~WriteArray() { VecRestoreArray(vec_, &data_); }
-  WriteArray(const WriteArray&) = delete;
-  WriteArray& operator=(const WriteArray&) = delete;
-  double& operator[](std::size_t i) { return data_[i]; }
-
- private:
-  Vec vec_;
-  PetscScalar* data_ = nullptr;
-};
 
 // Change of a measured functional, relative to itself, that the small factor bears.
 constexpr double most_move = 0.1;

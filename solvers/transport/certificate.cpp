@@ -44,24 +44,8 @@ Moments moments_of(const parallel::Communicator& comm, const Cloud& cloud,
 // Largest cost between the boxes around the two clouds.
 double largest_cost(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
                     const Cost& cost) {
-  const auto d = static_cast<std::size_t>(x.dimension);
-  std::vector<double> extent(4 * d, -std::numeric_limits<double>::infinity());
-  for (std::size_t side = 0; side < 2; ++side) {
-    const Cloud& cloud = side == 0 ? x : y;
-    for (std::size_t i = 0; i < cloud.coordinates.size(); ++i) {
-      double* at = &extent[2 * side * d + i % d];
-      at[0] = std::max(at[0], -cloud.coordinates[i]);
-      at[d] = std::max(at[d], cloud.coordinates[i]);
-    }
-  }
-  comm.max(std::span(extent));
-  std::vector<double> centre(2 * d), half(2 * d);
-  for (std::size_t k = 0; k < 2 * d; ++k) {
-    const std::size_t at = (k / d) * 2 * d + k % d;
-    centre[k] = (extent[at + d] - extent[at]) / 2;
-    half[k] = (extent[at + d] + extent[at]) / 2;
-  }
-  return cost.most(centre.data(), half.data(), &centre[d], &half[d]);
+  const Box a = box_around(comm, {&x}), b = box_around(comm, {&y});
+  return cost.most(a.centre().data(), a.half().data(), b.centre().data(), b.half().data());
 }
 
 }  // namespace

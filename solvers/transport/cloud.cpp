@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "parallel/by_index.hpp"
@@ -119,6 +120,34 @@ Cloud make_cloud(const parallel::Communicator& comm, int dimension, std::vector<
     }
   });
   return cloud;
+}
+
+std::vector<double> Box::centre() const {
+  std::vector<double> result(lower.size());
+  for (std::size_t j = 0; j < result.size(); ++j) result[j] = (upper[j] + lower[j]) / 2;
+  return result;
+}
+
+std::vector<double> Box::half() const {
+  std::vector<double> result(lower.size());
+  for (std::size_t j = 0; j < result.size(); ++j) result[j] = (upper[j] - lower[j]) / 2;
+  return result;
+}
+
+Box box_around(const parallel::Communicator& comm, std::initializer_list<const Cloud*> clouds) {
+  const auto d = static_cast<std::size_t>((*clouds.begin())->dimension);
+  Box box;
+  box.lower.assign(d, std::numeric_limits<double>::infinity());
+  box.upper.assign(d, -std::numeric_limits<double>::infinity());
+  for (const Cloud* cloud : clouds) {
+    for (std::size_t i = 0; i < cloud->coordinates.size(); ++i) {
+      box.lower[i % d] = std::min(box.lower[i % d], cloud->coordinates[i]);
+      box.upper[i % d] = std::max(box.upper[i % d], cloud->coordinates[i]);
+    }
+  }
+  comm.min(std::span(box.lower));
+  comm.max(std::span(box.upper));
+  return box;
 }
 
 std::vector<double> values_at(const parallel::Communicator& comm,

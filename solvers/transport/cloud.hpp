@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,16 @@ struct Cloud {
 /// 0 <= id < 2^63.
 Cloud make_cloud(const parallel::Communicator& comm, int dimension, std::vector<double> coordinates,
                  std::span<const double> mass, std::span<const std::uint64_t> ids);
+
+/// Lower and upper corner.
+struct Box {
+  std::vector<double> lower, upper;
+  std::vector<double> centre() const;
+  std::vector<double> half() const;  ///< half of the sides
+};
+
+/// Collective. The smallest box around all points of the clouds, which have one dimension.
+Box box_around(const parallel::Communicator& comm, std::initializer_list<const Cloud*> clouds);
 
 /// Collective. Rows of `width` values that lie anywhere under distinct ids, as asked for by id
 /// elsewhere: the way between two distributions of one point set. Every wanted id must be there.

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "linear/arrays.hpp"
+
 namespace mensura::transport {
 
 using linear::check_petsc;
@@ -11,17 +13,13 @@ using linear::check_petsc;
 namespace {
 
 void set(Vec vector, std::span<const double> values) {
-  PetscScalar* to = nullptr;
-  check_petsc(VecGetArrayWrite(vector, &to), "VecGetArrayWrite");
-  std::copy(values.begin(), values.end(), to);
-  check_petsc(VecRestoreArrayWrite(vector, &to), "VecRestoreArrayWrite");
+  linear::WriteArray to(vector);
+  std::copy(values.begin(), values.end(), to.data());
 }
 
 void get(Vec vector, std::span<double> values) {
-  const PetscScalar* from = nullptr;
-  check_petsc(VecGetArrayRead(vector, &from), "VecGetArrayRead");
-  std::copy_n(from, values.size(), values.begin());
-  check_petsc(VecRestoreArrayRead(vector, &from), "VecRestoreArrayRead");
+  const linear::ReadArray from(vector);
+  std::copy_n(from.data(), values.size(), values.begin());
 }
 
 }  // namespace

@@ -121,20 +121,8 @@ double spacing_of(const parallel::Communicator& comm, const Marginal& marginal, 
 }
 
 double diameter_of(const parallel::Communicator& comm, const Cloud& x, const Cloud& y) {
-  const auto d = static_cast<std::size_t>(x.dimension);
-  std::vector<double> extent(2 * d, -std::numeric_limits<double>::infinity());
-  for (const Cloud* cloud : {&x, &y}) {
-    for (std::size_t i = 0; i < cloud->coordinates.size(); ++i) {
-      const double value = cloud->coordinates[i];
-      extent[i % d] = std::max(extent[i % d], -value);
-      extent[d + i % d] = std::max(extent[d + i % d], value);
-    }
-  }
-  comm.max(std::span(extent));
   double square = 0;
-  for (std::size_t j = 0; j < d; ++j) {
-    square += (extent[d + j] + extent[j]) * (extent[d + j] + extent[j]);
-  }
+  for (const double half : box_around(comm, {&x, &y}).half()) square += 4 * half * half;
   return std::sqrt(square);
 }
 

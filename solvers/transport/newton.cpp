@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "linear/arrays.hpp"
 #include "parallel/exact_sum.hpp"
 
 namespace mensura::transport {
@@ -234,10 +235,7 @@ bool Newton::solve(const Laplacian& laplacian, double shift, const std::vector<d
               krylov);
   linear::Vector b, x;
   check_petsc(MatCreateVecs(product.get(), x.put(), b.put()), "MatCreateVecs");
-  PetscScalar* array = nullptr;
-  check_petsc(VecGetArrayWrite(b.get(), &array), "VecGetArrayWrite");
-  std::copy(rhs.begin(), rhs.end(), array);
-  check_petsc(VecRestoreArrayWrite(b.get(), &array), "VecRestoreArrayWrite");
+  std::copy(rhs.begin(), rhs.end(), linear::WriteArray(b.get()).data());
   linear::check_petsc_options(comm, KSPSolve(krylov.get(), b.get(), x.get()), "KSPSolve", prefix);
   KSPConvergedReason reason = KSP_CONVERGED_ITERATING;
   PetscInt iterations = 0;
@@ -248,10 +246,8 @@ bool Newton::solve(const Laplacian& laplacian, double shift, const std::vector<d
       std::max(report_.laplacian_per_row, static_cast<double>(laplacian.assembled_entries()) /
                                               static_cast<double>(laplacian.total()));
   report_.heavy_columns = std::max(report_.heavy_columns, laplacian.heavy());
-  const PetscScalar* result = nullptr;
-  check_petsc(VecGetArrayRead(x.get(), &result), "VecGetArrayRead");
-  solution.assign(result, result + own);
-  check_petsc(VecRestoreArrayRead(x.get(), &result), "VecRestoreArrayRead");
+  const linear::ReadArray result(x.get());
+  solution.assign(result.data(), result.data() + own);
   const bool finite =
       std::all_of(solution.begin(), solution.end(), [](double v) { return std::isfinite(v); });
   return comm.min(static_cast<std::int64_t>(finite && reason > 0)) > 0;

@@ -24,14 +24,7 @@ constexpr double start_tolerance = 1e-4;
 // Lower corner of the cells: of the pixels of a grid, of the points otherwise.
 std::vector<double> anchor_of(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
                               double spacing, bool grids) {
-  const auto d = static_cast<std::size_t>(x.dimension);
-  std::vector<double> lower(d, std::numeric_limits<double>::infinity());
-  for (const Cloud* cloud : {&x, &y}) {
-    for (std::size_t i = 0; i < cloud->coordinates.size(); ++i) {
-      lower[i % d] = std::min(lower[i % d], cloud->coordinates[i]);
-    }
-  }
-  comm.min(std::span(lower));
+  std::vector<double> lower = box_around(comm, {&x, &y}).lower;
   for (double& value : lower) value -= grids ? spacing / 2 : 0;
   return lower;
 }

@@ -23,9 +23,8 @@ struct Footprint {
 std::optional<double> absolute_regularisation(const Problem& problem,
                                               std::span<const MarginalSize> sizes);
 
-/// Local. Counts measured on images, carried over to other dimensions by the volume of the
-/// neighbourhoods (reference transport_robust 3); the Laplacian with
-/// its multigrid hierarchy 2.5 times the Laplacian.
+/// Local. Counts and bytes measured on images, carried over to other dimensions by the volume of
+/// the neighbourhoods; no plan where `auto` leaves it to Sinkhorn's iteration.
 Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes, int ranks);
 
 /// Collective. For --dry-run; reads headers of files only. Throws what size_of() and check_sizes()

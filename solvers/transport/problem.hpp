@@ -17,7 +17,6 @@ namespace mensura::transport {
 enum class MarginalKind { grid, points };
 
 /// Where a marginal comes from: a dataset, or a formula on a grid.
-
 struct MarginalSpec {
   std::string name;
   MarginalKind kind = MarginalKind::grid;

@@ -145,19 +145,7 @@ LocalSources Sources::import(const std::vector<char>& wanted) const {
 
 std::vector<double> common_origin(const parallel::Communicator& comm, const Cloud& x,
                                   const Cloud& y) {
-  const auto d = static_cast<std::size_t>(x.dimension);
-  std::vector<double> extent(2 * d, -std::numeric_limits<double>::infinity());
-  for (const Cloud* cloud : {&x, &y}) {
-    for (std::size_t i = 0; i < cloud->coordinates.size(); ++i) {
-      const double value = cloud->coordinates[i];
-      extent[i % d] = std::max(extent[i % d], -value);
-      extent[d + i % d] = std::max(extent[d + i % d], value);
-    }
-  }
-  comm.max(std::span(extent));
-  std::vector<double> origin(d);
-  for (std::size_t j = 0; j < d; ++j) origin[j] = (extent[d + j] - extent[j]) / 2;
-  return origin;
+  return box_around(comm, {&x, &y}).centre();
 }
 
 }  // namespace mensura::transport
