@@ -409,6 +409,20 @@ std::int64_t SparseConditioner::solve(Vec y, double distance, const std::functio
 SolveReport SparseConditioner::condition(const Measurements& measurements, double distance,
                                          std::span<double> state,
                                          const std::function<void()>& poll) {
+  check_petsc(VecCopy(alpha_.get(), earlier_.get()), "VecCopy");
+  const std::vector<double> factorised = factorised_;
+  try {
+    return attempt(measurements, distance, state, poll);
+  } catch (...) {
+    check_petsc(VecCopy(earlier_.get(), alpha_.get()), "VecCopy");
+    factorised_ = factorised;
+    restored_ = true;  // the small factor may be the failed attempt's: the next solve makes it anew
+    throw;
+  }
+}
+
+SolveReport SparseConditioner::attempt(const Measurements& measurements, double distance,
+                                       std::span<double> state, const std::function<void()>& poll) {
   prepare(measurements, poll);
   {
     WriteArray data(data_.get());
@@ -424,13 +438,7 @@ SolveReport SparseConditioner::condition(const Measurements& measurements, doubl
   }
   size_ = size;
   if (size > 0) {
-    check_petsc(VecCopy(alpha_.get(), earlier_.get()), "VecCopy");
-    try {
-      report.iterations = solve(data_.get(), std::min(distance / size, 1.0), poll);
-    } catch (...) {
-      check_petsc(VecCopy(earlier_.get(), alpha_.get()), "VecCopy");
-      throw;
-    }
+    report.iterations = solve(data_.get(), std::min(distance / size, 1.0), poll);
   } else {
     check_petsc(VecSet(alpha_.get(), 0), "VecSet");
     target_ = tolerance_;

@@ -45,6 +45,8 @@ class SparseConditioner final : public Conditioner {
 
  private:
   struct Callbacks;  // what PETSc calls
+  SolveReport attempt(const Measurements& measurements, double distance, std::span<double> state,
+                      const std::function<void()>& poll);
   void prepare(const Measurements& measurements, const std::function<void()>& poll);
   bool moved(std::span<const double> lift) const;
   bool outdated() const;
