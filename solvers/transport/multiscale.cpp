@@ -23,6 +23,8 @@ constexpr std::int64_t loose_sweeps = 40;
 // Extrapolation in eps pays below a sixteenth of the squared spacing.
 constexpr double extrapolated_unit = 1.0 / 16;
 constexpr std::int64_t most_insertions = 6;
+// Errors below so many units in the last place of a potential are rounding.
+constexpr double most_units = 10;
 constexpr double same = 1 + 1e-12;
 // Pairs that the sweeps between two safe points may visit.
 constexpr double pairs_between_stops = 2e10;
@@ -217,16 +219,16 @@ bool Multiscale::sweep(const std::function<void()>& poll) {
   }
   sinkhorn_.sweeps += before;
   // The update of a potential that doubles cannot resolve says nothing of the plan's marginals.
-  const double rounding = resolution();
+  const double rounding = resolution(at_);
   sinkhorn_.error_l1 = std::max(sinkhorn_.error_l1 / options_.mass, rounding);
   if (rounding > tolerance) sinkhorn_.converged = false;
   return sinkhorn_.converged || rounding > tolerance || sinkhorn_.sweeps >= limit;
 }
 
 // Collective. Relative change of the plan's entries by one unit in the last place of a potential.
-double Multiscale::resolution() const {
+double Multiscale::resolution(const Potentials& at) const {
   double most = 0;
-  for (const auto* side : {&at_.f, &at_.g}) {
+  for (const auto* side : {&at.f, &at.g}) {
     for (const double value : *side) most = std::max(most, std::abs(value));
   }
   return std::numeric_limits<double>::epsilon() * comm_.max(most) / todo_.front().epsilon;
@@ -267,9 +269,10 @@ void Multiscale::finish_stage(bool accepted) {
   report();
   seconds_ = 0;
   begun_ = false;
-  // A result that is nearly there would not be better from a milder start.
-  const bool near = !by_sinkhorn_ && newton_->report().error_l1 < 1e3 * stage.tolerance;
-  if (!by_sinkhorn_ && !accepted && !near && inserted_ < most_insertions && !past_.empty()) {
+  // An error that rounding explains would not be smaller from a milder start.
+  const bool rounded =
+      !by_sinkhorn_ && newton_->report().error_l1 < most_units * resolution(newton_->potentials());
+  if (!by_sinkhorn_ && !accepted && !rounded && inserted_ < most_insertions && !past_.empty()) {
     ++inserted_;
     at_ = past_.back();
     epsilon_ = past_epsilons_.back();

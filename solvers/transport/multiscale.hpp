@@ -100,7 +100,7 @@ class Multiscale {
   bool start_newton(const Stage& stage, Potentials start, const Newton::Memory* memory);
   const Kernel& kernel_at(std::size_t level);
   bool sweep(const std::function<void()>& poll);
-  double resolution() const;
+  double resolution(const Potentials& at) const;
   void finish_stage(bool accepted);
   Potentials first_guess(const Stage& stage, const std::function<void()>& poll);
   Potentials prolonged(std::size_t from, std::size_t to, double epsilon,
