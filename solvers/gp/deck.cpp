@@ -143,11 +143,7 @@ Table time_table() {
 Table data_table() {
   return {.name = "data",
           .help = "Measurements of u at points, with independent normal errors",
-          .options = {{.key = "file",
-                       .kind = Kind::path,
-                       .help = "HDF5 file, relative to the deck; ${NAME} expands the environment",
-                       .required = true,
-                       .example = "stations.h5"},
+          .options = {input::file_option("stations.h5"),
                       {.key = "points",
                        .kind = Kind::text,
                        .help = "its dataset (n, d) of points",

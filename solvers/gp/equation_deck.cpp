@@ -34,16 +34,10 @@ Table make_field(const std::vector<std::string>& variables, Kind kind = Kind::ex
       .example = "\"0\"",
       .variables = variables};
   const std::vector<Option> dataset = {
-      {.key = "file",
-       .kind = Kind::path,
-       .help = "HDF5 file, relative to the deck; ${NAME} expands the environment",
-       .required = true,
-       .example = "data.h5"},
-      {.key = "dataset",
-       .kind = Kind::text,
-       .help = "dataset (n,) with one number for each point, in the order of the point file",
-       .required = true,
-       .example = "/source"}};
+      input::file_option(),
+      input::dataset_option(
+          "dataset (n,) with one number for each point, in the order of the point file",
+          "/source")};
   return {
       .name = "field",
       .help = "A function on the domain: a formula, or, with layout: file, one number per point",

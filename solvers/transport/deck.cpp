@@ -86,18 +86,11 @@ Table cost_table() {
                                  .example = "[1, 1]"}}},
                    {.name = "matrix",
                     .help = "a matrix from an HDF5 file, for small problems",
-                    .options = {{.key = "file",
-                                 .kind = Kind::path,
-                                 .help = "HDF5 file, relative to the deck; ${NAME} expands the "
-                                         "environment",
-                                 .required = true,
-                                 .example = "costs.h5"},
-                                {.key = "dataset",
-                                 .kind = Kind::text,
-                                 .help = "dataset (n, m): one row for each input point of the "
-                                         "first marginal, one column for each of the second",
-                                 .required = true,
-                                 .example = "/costs"}}}}}},
+                    .options = {input::file_option("costs.h5"),
+                                input::dataset_option(
+                                    "dataset (n, m): one row for each input point of the "
+                                    "first marginal, one column for each of the second",
+                                    "/costs")}}}}},
       .shorthand = "name",
       .hints = {{"p", "the key is power"}, {"periods", "the key is period"}}};
 }

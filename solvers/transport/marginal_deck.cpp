@@ -36,17 +36,11 @@ Variants source_variants() {
   const Variant file{
       .name = "file",
       .help = "An image or a point cloud from an HDF5 file",
-      .options = {{.key = "file",
-                   .kind = Kind::path,
-                   .help = "HDF5 file, relative to the deck; ${NAME} expands the environment",
-                   .required = true,
-                   .example = "data.h5"},
-                  {.key = "dataset",
-                   .kind = Kind::text,
-                   .help = "dataset in the file: (w,), (h, w) or (l, h, w) is a grid of values; "
-                           "(n, d) with kind: points is n points",
-                   .required = true,
-                   .example = "/grey/camera"}}};
+      .options = {input::file_option(),
+                  input::dataset_option(
+                      "dataset in the file: (w,), (h, w) or (l, h, w) is a grid of values; "
+                      "(n, d) with kind: points is n points",
+                      "/grey/camera")}};
   const Variant density{
       .name = "density",
       .help = "A formula on a grid of pixel centres",

@@ -111,6 +111,18 @@ void add_common_sections(Schema& schema) {
   schema.root.checks.emplace_back(check_format);
 }
 
+Option file_option(const std::string& example) {
+  return {.key = "file",
+          .kind = Kind::path,
+          .help = "HDF5 file, relative to the deck; ${NAME} expands the environment",
+          .required = true,
+          .example = example};
+}
+
+Option dataset_option(const std::string& help, const std::string& example) {
+  return {.key = "dataset", .kind = Kind::text, .help = help, .required = true, .example = example};
+}
+
 Variant file_source() {
   const Table rows{.name = "rows",
                    .help = "Which rows of the dataset, from zero",
@@ -139,21 +151,14 @@ Variant file_source() {
                    }}};
   return {.name = "file",
           .help = "Data from an HDF5 file",
-          .options = {{.key = "file",
-                       .kind = Kind::path,
-                       .help = "HDF5 file, relative to the deck; ${NAME} expands the environment",
-                       .required = true,
-                       .example = "data.h5"},
-                      {.key = "dataset",
-                       .kind = Kind::text,
-                       .help = "dataset in the file: (n, d) is n points, (n,) n numbers",
-                       .required = true,
-                       .example = "/points"},
-                      {.key = "rows",
-                       .kind = Kind::table,
-                       .default_value = "{}",
-                       .help = "selection of rows",
-                       .table = rows}}};
+          .options = {
+              file_option(),
+              dataset_option("dataset in the file: (n, d) is n points, (n,) n numbers", "/points"),
+              {.key = "rows",
+               .kind = Kind::table,
+               .default_value = "{}",
+               .help = "selection of rows",
+               .table = rows}}};
 }
 
 FileSource read_file_source(const Node& node) {

@@ -19,6 +19,10 @@ inline constexpr std::int64_t deck_format = 1;
 /// Adds what all drivers share: `mensura`, `output`, `run`, `petsc`.
 void add_common_sections(Schema& schema);
 
+/// The required key `file` of a section that names an HDF5 file, and `dataset` in it.
+Option file_option(const std::string& example = "data.h5");
+Option dataset_option(const std::string& help, const std::string& example);
+
 /// {file, dataset, rows: {start, stop, step}} as the keys of the variant `file` of a data source;
 /// combine with `generate` or others: variants = {{.of = {file_source(), ...}}}.
 Variant file_source();

@@ -11,16 +11,6 @@ DECK
 run 2 --output whole deck.yaml
 expect_code 0 "undisturbed run"
 
-# broken CODE NAME ARGUMENTS...: on two ranks, within 30 s
-broken() {
-  local wanted=$1 name=$2 begin
-  shift 2
-  begin=$(date +%s)
-  run 2 --output "$name" "$@" deck.yaml
-  expect_code "$wanted" "$name"
-  [ $(($(date +%s) - begin)) -le 30 ] || fail "$name took over 30 s"
-}
-
 # Covariance matrices that double precision cannot factor.
 for method in sparse dense; do
   broken 5 "smooth-$method" --set prior.kernel=gaussian --set prior.length=1 \
@@ -78,19 +68,7 @@ run 1 --output skip --set petsc.cg.ksp_convergence_test=skip --set petsc.cg.ksp_
 expect_text "options replace the convergence test" "convergence test replaced"
 
 # A killed rank, and ranks that fail alone, during set-up and during the solve: no rank waits for ever.
-for step in 3 6; do
-  export MENSURA_TEST_FAULT="kill:rank=1:step=$step"
-  begin=$(date +%s)
-  run 3 --output "killed-$step" deck.yaml
-  expect_killed "rank killed before step $step"
-  [ $(($(date +%s) - begin)) -le 30 ] || fail "rank killed before step $step: took over 30 s"
-  grep -q '"exit": 0' "killed-$step/run.json" 2> /dev/null && fail "a killed run looks complete"
-done
-export MENSURA_TEST_FAULT="throw:rank=1:step=6"
-broken 70 alone
-export MENSURA_TEST_FAULT="memory:rank=1:step=6"
-broken 7 memory
-unset MENSURA_TEST_FAULT
+expect_lost_ranks_end 3 6
 
 # Read-only and full output folders need a mount namespace of our own; mode bits do not stop root.
 if ! unshare -m true 2> /dev/null; then

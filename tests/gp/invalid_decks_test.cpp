@@ -5,10 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
 #include "gp/deck.hpp"
 
 namespace mensura::gp {
@@ -19,26 +15,10 @@ TEST(InvalidDecks, AreRefusedWithTheirMessages) {
   EXPECT_GE(test::check_invalid_decks(INVALID_DECKS, schema()), 100);
 }
 
-void expect_valid(const std::filesystem::path& path) {
-  SCOPED_TRACE(path.filename().string());
-  std::ifstream stream(path, std::ios::binary);
-  std::stringstream bytes;
-  bytes << stream.rdbuf();
-  const auto deck = input::parse_deck("deck.yaml", bytes.str(), schema());
-  EXPECT_NO_THROW(problem_from(deck));
-  const auto again = input::parse_deck("deck.yaml", deck.resolved_yaml(), schema());
-  EXPECT_EQ(again.resolved_yaml(), deck.resolved_yaml());
-}
-
 TEST(DecksToCopy, AreValidAndSoAreTheirResolvedForms) {
-  expect_valid(CLOUD);
-  int number = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(DECKS)) {
-    if (entry.path().extension() != ".yaml") continue;
-    expect_valid(entry.path());
-    ++number;
-  }
-  EXPECT_GE(number, 12);
+  const auto read = [](const input::Deck& deck) { problem_from(deck); };
+  test::expect_valid_deck(CLOUD, schema(), read);
+  EXPECT_GE(test::expect_valid_decks(DECKS, schema(), read), 12);
 }
 
 }  // namespace

@@ -95,3 +95,32 @@ expect_true() {
   case "$1" in *nan* | *null* | *inf*) fail "$2: not $1" && return ;; esac
   awk "BEGIN { exit !($1) }" < /dev/null 2> /dev/null || fail "$2: not $1"
 }
+
+# broken CODE NAME ARGUMENTS...: deck.yaml on two ranks, within 30 s
+broken() {
+  local wanted=$1 name=$2 begin
+  shift 2
+  begin=$(date +%s)
+  run 2 --output "$name" "$@" deck.yaml
+  expect_code "$wanted" "$name"
+  [ $(($(date +%s) - begin)) -le 30 ] || fail "$name took over 30 s"
+}
+
+# expect_lost_ranks_end STEP...: deck.yaml with a rank killed before each of the steps, and with ranks
+# that fail alone before the last one: no rank waits for ever, no killed run looks complete.
+expect_lost_ranks_end() {
+  local step begin
+  for step in "$@"; do
+    export MENSURA_TEST_FAULT="kill:rank=1:step=$step"
+    begin=$(date +%s)
+    run 3 --output "killed-$step" deck.yaml
+    expect_killed "rank killed before step $step"
+    [ $(($(date +%s) - begin)) -le 30 ] || fail "rank killed before step $step: took over 30 s"
+    grep -q '"exit": 0' "killed-$step/run.json" 2> /dev/null && fail "a killed run looks complete"
+  done
+  export MENSURA_TEST_FAULT="throw:rank=1:step=$step"
+  broken 70 alone
+  export MENSURA_TEST_FAULT="memory:rank=1:step=$step"
+  broken 7 memory
+  unset MENSURA_TEST_FAULT
+}

@@ -56,15 +56,41 @@ void check_deck(const std::filesystem::path& path, const input::Schema& schema) 
   }
 }
 
-}  // namespace
-
-int check_invalid_decks(const std::string& folder, const input::Schema& schema) {
+std::vector<std::filesystem::path> decks_in(const std::string& folder) {
   std::vector<std::filesystem::path> decks;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() == ".yaml") decks.push_back(entry.path());
   }
   std::sort(decks.begin(), decks.end());
+  return decks;
+}
+
+}  // namespace
+
+int check_invalid_decks(const std::string& folder, const input::Schema& schema) {
+  const auto decks = decks_in(folder);
   for (const auto& deck : decks) check_deck(deck, schema);
+  return static_cast<int>(decks.size());
+}
+
+void expect_valid_deck(const std::string& path, const input::Schema& schema,
+                       const std::function<void(const input::Deck&)>& read,
+                       const input::Variables& variables) {
+  SCOPED_TRACE(path);
+  std::ifstream stream(path, std::ios::binary);
+  std::stringstream bytes;
+  bytes << stream.rdbuf();
+  const auto deck = input::parse_deck("deck.yaml", bytes.str(), schema, {}, variables);
+  EXPECT_NO_THROW(read(deck));
+  const auto again = input::parse_deck("deck.yaml", deck.resolved_yaml(), schema);
+  EXPECT_EQ(again.resolved_yaml(), deck.resolved_yaml());
+}
+
+int expect_valid_decks(const std::string& folder, const input::Schema& schema,
+                       const std::function<void(const input::Deck&)>& read,
+                       const input::Variables& variables) {
+  const auto decks = decks_in(folder);
+  for (const auto& deck : decks) expect_valid_deck(deck.string(), schema, read, variables);
   return static_cast<int>(decks.size());
 }
 

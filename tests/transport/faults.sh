@@ -4,16 +4,6 @@
 . "$SUPPORT/driver.sh"
 . "$PROJECT/tests/transport/problem.sh"
 
-# broken CODE NAME ARGUMENTS...: on two ranks, within 30 s
-broken() {
-  local wanted=$1 name=$2 begin
-  shift 2
-  begin=$(date +%s)
-  run 2 --output "$name" "$@" deck.yaml
-  expect_code "$wanted" "$name"
-  [ $(($(date +%s) - begin)) -le 30 ] || fail "$name took over 30 s"
-}
-
 # Iterations that stop before their tolerance: results are written and marked.
 broken 4 newton --set solve.max_newton=1
 expect_text "raise max_newton" "one Newton step"
@@ -35,19 +25,7 @@ expect_text "MiB are available" "memory limit"
 unset MENSURA_MEMORY_LIMIT
 
 # A killed rank, and ranks that fail alone, during set-up and within the solve.
-for step in 2 20; do
-  export MENSURA_TEST_FAULT="kill:rank=1:step=$step"
-  begin=$(date +%s)
-  run 3 --output "killed-$step" deck.yaml
-  expect_killed "rank killed before step $step"
-  [ $(($(date +%s) - begin)) -le 30 ] || fail "rank killed before step $step: took over 30 s"
-  grep -q '"exit": 0' "killed-$step/run.json" 2> /dev/null && fail "a killed run looks complete"
-done
-export MENSURA_TEST_FAULT="throw:rank=1:step=20"
-broken 70 alone
-export MENSURA_TEST_FAULT="memory:rank=1:step=20"
-broken 7 memory
-unset MENSURA_TEST_FAULT
+expect_lost_ranks_end 2 20
 
 # Full output folders need a mount namespace of our own.
 if ! unshare -m true 2> /dev/null; then

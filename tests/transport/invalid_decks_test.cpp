@@ -5,10 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
 #include "transport/deck.hpp"
 
 namespace mensura::transport {
@@ -19,27 +15,11 @@ TEST(InvalidDecks, AreRefusedWithTheirMessages) {
   EXPECT_GE(test::check_invalid_decks(INVALID_DECKS, schema()), 80);
 }
 
-void expect_valid(const std::filesystem::path& path) {
-  SCOPED_TRACE(path.filename().string());
-  std::ifstream stream(path, std::ios::binary);
-  std::stringstream bytes;
-  bytes << stream.rdbuf();
+TEST(DecksToCopy, AreValidAndSoAreTheirResolvedForms) {
+  const auto read = [](const input::Deck& deck) { problem_from(deck); };
   // The folder of the photographs need not exist: nothing is read.
   const input::Variables variables{{"MENSURA_DATA", "/data"}};
-  const auto deck = input::parse_deck("deck.yaml", bytes.str(), schema(), {}, variables);
-  EXPECT_NO_THROW(problem_from(deck));
-  const auto again = input::parse_deck("deck.yaml", deck.resolved_yaml(), schema());
-  EXPECT_EQ(again.resolved_yaml(), deck.resolved_yaml());
-}
-
-TEST(DecksToCopy, AreValidAndSoAreTheirResolvedForms) {
-  int number = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(DECKS)) {
-    if (entry.path().extension() != ".yaml") continue;
-    expect_valid(entry.path());
-    ++number;
-  }
-  EXPECT_GE(number, 12);
+  EXPECT_GE(test::expect_valid_decks(DECKS, schema(), read, variables), 12);
 }
 
 }  // namespace
