@@ -101,10 +101,11 @@ void TransportJob::begin_pair(run::Context& context) {
   const bool last = pair_ + 1 == pairs();
   const Marginal& a = side(last ? 0 : pair_);
   const Marginal& b = side(last ? 1 : pair_);
-  if (!(epsilon_ > 0)) {
+  if (!(epsilon_ > 0) && !last) {  // all pairs of a divergence have that of the last one
     epsilon_ = regularisation_of(comm_, problem_, side(0), side(1), context.poll);
   }
   solver_ = std::make_unique<PairSolver>(comm_, problem_, a, b, epsilon_, context.poll);
+  epsilon_ = solver_->epsilon();
   reported_ = 0;
   context.log(fmt::format("{} with {}: regularisation {:.6g}, method {}: {}", a.name, b.name,
                           epsilon_, solver_->method(), solver_->reason()));

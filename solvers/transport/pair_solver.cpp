@@ -96,6 +96,21 @@ void check_resolution(double epsilon, double largest_cost) {
                   epsilon, largest_cost, least_share * largest_cost));
 }
 
+// The last regularisation from the sizes that its unit may mean.
+double in_cost_units(const Problem& problem, const Marginal& a, const Marginal& b, double spacing,
+                     double diameter) {
+  double unit = 1;
+  if (problem.unit == Unit::spacing_squared) unit = spacing;
+  if (problem.unit == Unit::diameter_squared) unit = diameter;
+  const double epsilon = problem.final_regularisation * unit * unit;
+  if (epsilon > 0 && std::isfinite(epsilon)) return epsilon;
+  throw parallel::Error(
+      parallel::ExitCode::input_data,
+      fmt::format("marginals '{}' and '{}': all points coincide, or nearly, so that "
+                  "regularisation.unit has no size; use unit: absolute",
+                  a.name, b.name));
+}
+
 MultiscaleOptions options_of(const Problem& problem, double epsilon, bool only_sinkhorn, int ranks,
                              std::int64_t points) {
   MultiscaleOptions options;
@@ -126,19 +141,10 @@ bool has_levels(const Problem& problem) {
 
 double regularisation_of(const parallel::Communicator& comm, const Problem& problem,
                          const Marginal& a, const Marginal& b, const std::function<void()>& poll) {
-  double unit = 1;
-  if (problem.unit != Unit::absolute) {
-    const Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
-    unit = problem.unit == Unit::diameter_squared ? diameter_of(comm, x, y)
-                                                  : common_spacing(comm, a, x, b, y, poll);
-  }
-  const double epsilon = problem.final_regularisation * unit * unit;
-  if (epsilon > 0 && std::isfinite(epsilon)) return epsilon;
-  throw parallel::Error(
-      parallel::ExitCode::input_data,
-      fmt::format("marginals '{}' and '{}': all points coincide, or nearly, so that "
-                  "regularisation.unit has no size; use unit: absolute",
-                  a.name, b.name));
+  if (problem.unit == Unit::absolute) return problem.final_regularisation;
+  const Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
+  return in_cost_units(problem, a, b, common_spacing(comm, a, x, b, y, poll),
+                       diameter_of(comm, x, y));
 }
 
 PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& problem,
@@ -163,6 +169,7 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     spacing = common_spacing(comm, a, x, b, y, poll);
     diameter = diameter_of(comm, x, y);
   }
+  if (!(epsilon_ > 0)) epsilon_ = in_cost_units(problem, a, b, spacing, diameter);
   check_resolution(epsilon_, matrix ? rows_->largest(comm) : cost_->of_distance(diameter));
   choose(problem, !matrix && epsilon_ > fattest_newton * cost_->of_distance(spacing));
   MultiscaleOptions options =
@@ -184,7 +191,7 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     levels.push_back({std::move(x), std::move(y), spacing});
   }
   multiscale_ = std::make_unique<Multiscale>(comm, std::move(levels), cost_.get(),
-                                             kernel_for(problem, a, b), options);
+                                             kernel_for(problem), options);
 }
 
 void PairSolver::choose(const Problem& problem, bool fat) {
@@ -209,17 +216,14 @@ void PairSolver::choose(const Problem& problem, bool fat) {
   }
 }
 
-MakeKernel PairSolver::kernel_for(const Problem& problem, const Marginal& a,
-                                  const Marginal& b) const {
-  const auto x_grid = a.grid, y_grid = b.grid;
-  const double weight = problem.edges.empty() ? 1 : problem.edges[0].weight;
-  return [this, &problem, x_grid, y_grid, weight](const Cloud& x, const Cloud& y) {
-    if (problem.cost.kind == CostKind::matrix) {
-      return make_matrix_kernel(comm_, x, y, rows_);
+MakeKernel PairSolver::kernel_for(const Problem& problem) const {
+  return [this, &problem](const Cloud& x, const Cloud& y) {
+    if (rows_) return make_matrix_kernel(comm_, x, y, rows_);
+    if (problem.reflected) {
+      return make_reflected_kernel(comm_, x, *grids_[0], y, *grids_[1], cost_->weight());
     }
-    if (problem.reflected) return make_reflected_kernel(comm_, x, *x_grid, y, *y_grid, weight);
-    if (x_grid && y_grid && cost_->separable()) {
-      return make_separable_kernel(comm_, x, *x_grid, y, *y_grid, *cost_);
+    if (grids_[0] && grids_[1] && cost_->separable()) {
+      return make_separable_kernel(comm_, x, *grids_[0], y, *grids_[1], *cost_);
     }
     return make_blocked_kernel(comm_, x, y, *cost_);
   };

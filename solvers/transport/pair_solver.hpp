@@ -31,7 +31,8 @@ std::vector<StageReport> unpacked(std::vector<double> numbers);
 class PairSolver {
  public:
   /// Distributes the points, chooses the method and builds the hierarchy. The marginals may be
-  /// freed afterwards; problem and communicator outlive the object. `epsilon` > 0: absolute.
+  /// freed afterwards; problem and communicator outlive the object. `epsilon`: absolute; 0: as the
+  /// problem says, for these two marginals.
   PairSolver(const parallel::Communicator& comm, const Problem& problem, const Marginal& a,
              const Marginal& b, double epsilon, const std::function<void()>& poll);
 
@@ -71,7 +72,7 @@ class PairSolver {
 
  private:
   void choose(const Problem& problem, bool fat);
-  MakeKernel kernel_for(const Problem& problem, const Marginal& a, const Marginal& b) const;
+  MakeKernel kernel_for(const Problem& problem) const;
   NodeAnswer node(const Cloud& cloud, const std::string& name,
                   const std::optional<output::RegularGrid>& grid, std::int64_t input_total) const;
   void describe_stages(Answer& answer) const;

@@ -4,7 +4,7 @@
 
 usage: compare.py [--limit 600] [--memory 16] [--ranks 2] [--repetitions 1] [--sizes 64 128]
                   [--points 1000 10000 100000] [--dimensions 2 3 16] [--only TEXT ...]
-                  [--output JSON]
+                  [--programs TEXT ...] [--output JSON]
 
 Cases: pairs of images (smooth, shapes with empty regions, photographs where MENSURA_DATA names the folder of
 photographs.h5) and point clouds (a normal law and a mixture of two). Every program runs in its own process with
@@ -166,6 +166,9 @@ class Bench:
         for name, (_, script, for_images, for_clouds) in options.peers.items():
             for method in for_clouds if cloud else for_images:
                 programs.append((f"{name} {method}", lambda s=script, m=method: self.peer(s, m)))
+        if options.programs:
+            programs = [(name, measure) for name, measure in programs
+                        if name == "mensura auto" or any(text in name for text in options.programs)]
         records = {name: [] for name, _ in programs}
         for _ in range(options.repetitions):
             for name, measure in programs:
@@ -232,6 +235,8 @@ def parse():
     parser.add_argument("--points", type=lambda text: int(float(text)), nargs="*", default=[1000, 10000, 100000])
     parser.add_argument("--dimensions", type=int, nargs="*", default=[2, 3, 16])
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="only cases whose name holds one of these")
+    parser.add_argument("--programs", nargs="+", metavar="TEXT",
+                        help="only rows whose name holds one of these, and mensura auto")
     parser.add_argument("--output", type=pathlib.Path, metavar="JSON", help="write all records there")
     return parser.parse_args()
 
