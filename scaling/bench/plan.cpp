@@ -103,7 +103,7 @@ void search(benchmark::State& state) {
 void assembly(benchmark::State& state) {
   Problem& p = problem(state);
   const Laplacian laplacian(p.plan, {}, {});
-  measure(state, [&] { benchmark::DoNotOptimize(laplacian.assemble(1e-9).get()); });
+  measure(state, [&] { benchmark::DoNotOptimize(laplacian.assemble(1e-9, 1e-5).get()); });
   rate(state, laplacian.assembled_entries());
 }
 

@@ -50,6 +50,15 @@ double largest_cost(const parallel::Communicator& comm, const Cloud& x, const Cl
 
 }  // namespace
 
+void set_bounds(double primal, double dual, double shift, double scale, Answer& answer) {
+  constexpr double rounding = 1e-13;
+  const double gap = primal - dual;
+  answer.primal_rounded = primal + shift;
+  answer.dual = dual + shift;
+  answer.gap_absolute = gap < 0 && gap > -rounding * scale ? 0 : gap;
+  answer.gap_relative = answer.gap_absolute == 0 ? 0 : answer.gap_absolute / answer.primal_rounded;
+}
+
 double product_cost(const parallel::Communicator& comm, const Cloud& x, const Cloud& y,
                     std::span<const double> rows, std::span<const double> columns, const Cost& cost,
                     double& mass) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "parallel/communicator.hpp"
+#include "transport/answer.hpp"
 #include "transport/cost.hpp"
 #include "transport/sparse_plan.hpp"
 
@@ -13,8 +14,11 @@ struct Certificate {
   double dual = 0;       ///< of feasible potentials
   double remainder = 0;  ///< mass that the rounding moved
   double absolute() const noexcept { return primal - dual; }
-  double relative() const noexcept { return (primal - dual) / primal; }
 };
+
+/// Local. Both bounds, raised by `shift`, and the gap between them. A gap below zero that is
+/// rounding of sums of `scale`, the largest cost times the mass, is none.
+void set_bounds(double primal, double dual, double shift, double scale, Answer& answer);
 
 /// Collective. Primal: the plan's rows, then its columns, are scaled down to their marginals and
 /// what is missing is added as a product (Altschuler, Weed, Rigollet 2017); its cost is exact for

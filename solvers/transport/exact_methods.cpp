@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "transport/exact_methods.hpp"
 
+#include <algorithm>
+#include <cmath>
+
+#include "transport/certificate.hpp"
 #include "transport/line.hpp"
 
 namespace mensura::transport {
@@ -25,6 +29,12 @@ NodeAnswer node_of(const Marginal& marginal) {
   return node;
 }
 
+double largest(const parallel::Communicator& comm, std::span<const double> values) {
+  double most = 0;
+  for (const double value : values) most = std::max(most, std::abs(value));
+  return comm.max(most);
+}
+
 }  // namespace
 
 Answer exact_answer(const parallel::Communicator& comm, const Problem& problem, const Marginal& a,
@@ -40,10 +50,9 @@ Answer exact_answer(const parallel::Communicator& comm, const Problem& problem, 
   if (problem.method == Method::line) {
     LineMap line = line_map(comm, first, second, power);
     answer.method = "line";
-    answer.cost_linear = answer.primal_rounded = weight * line.cost;
-    answer.dual = weight * line.dual;
-    answer.gap_absolute = answer.primal_rounded - answer.dual;
-    answer.gap_relative = answer.gap_absolute / answer.primal_rounded;
+    answer.cost_linear = weight * line.cost;
+    const double scale = largest(comm, line.potential_a) + largest(comm, line.potential_b);
+    set_bounds(weight * line.cost, weight * line.dual, 0, weight * scale * a.total_mass, answer);
     answer.nodes[0].map = std::move(line.map_a);
     answer.nodes[1].map = std::move(line.map_b);
     for (double& f : line.potential_a) f *= weight;

@@ -171,9 +171,7 @@ void TransportJob::end_pair(run::Context& context) {
   values_.push_back(solver_->value());
   symmetric_converged_ = symmetric_converged_ && solver_->converged();
   if (++pair_ < pairs()) {
-    for (const StageReport& stage : solver_->multiscale().history()) {
-      partial_.history.push_back(stage);
-    }
+    for (const StageReport& stage : solver_->history()) partial_.history.push_back(stage);
     solver_.reset();
     return;
   }
@@ -295,9 +293,7 @@ void TransportJob::record(output::Record& record) const {
   if (solver_) {
     so_far.regularisation = epsilon_;
     so_far.method = solver_->method();
-    for (const StageReport& stage : solver_->multiscale().history()) {
-      so_far.history.push_back(stage);
-    }
+    for (const StageReport& stage : solver_->history()) so_far.history.push_back(stage);
   }
   transport::record(so_far, record);
 }

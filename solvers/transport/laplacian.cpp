@@ -72,7 +72,7 @@ void Laplacian::apply(double shift, std::span<const double> v, std::span<double>
   }
   plan_.multiply(work_, product);
   for (std::size_t i = 0; i < n; ++i) {
-    result[i] = (rows_[i] + shift * diagonal_[i]) * v[i] - product[i];
+    result[i] = (rows_[i] + shifted(i, shift)) * v[i] - product[i];
   }
 }
 

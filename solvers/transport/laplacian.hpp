@@ -4,6 +4,7 @@
 
 #include <petscmat.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -30,16 +31,18 @@ class Laplacian {
   std::int64_t total() const noexcept { return total_; }
   std::int64_t heavy() const noexcept { return heavy_total_; }  ///< columns, all ranks
 
-  /// Local. The diagonal of L, which shifts are relative to.
+  /// Local. The diagonal of L, which shifts are relative to (at least 1e-14 of the row's sum is
+  /// added, which is what products with L are uncertain by).
   std::span<const double> diagonal() const { return diagonal_; }
 
   /// Collective. (L + shift diagonal) v without a matrix: two products with the plan.
   void apply(double shift, std::span<const double> v, std::span<double> result) const;
 
-  /// Collective. The matrix L + shift diagonal for a preconditioner. Where the plan is fat, entries
-  /// below `drop` of both their row's and their column's sum are left out of it, diagonals
-  /// corrected, so that it stays a Laplacian.
-  linear::Matrix assemble(double shift) const;
+  /// Collective. The matrix L + shift diagonal for a preconditioner. Entries of the plan below
+  /// `least_share` of both what links their row to other rows (the diagonal of L) and their column
+  /// to other columns are left out of it, diagonals corrected, so that it stays a Laplacian; 0: all
+  /// are in it. In thin places, where rows have little but their one column, all links count.
+  linear::Matrix assemble(double shift, double least_share) const;
   std::int64_t assembled_entries() const noexcept { return assembled_entries_; }  ///< all ranks
 
   /// Collective. Right-hand side from the residuals of rows and columns, and the way back to both
@@ -50,9 +53,16 @@ class Laplacian {
             std::span<double> rows, std::span<double> columns) const;
 
  private:
+  // A row that is alone with its column has nothing left on its diagonal but rounding.
+  static constexpr double rounding = 1e-14;
   struct Kept;
   struct ColumnLabels;
-  Kept keep() const;
+  /// What the shift adds to the diagonal of an own row.
+  double shifted(std::size_t row, double shift) const {
+    return std::max(shift * diagonal_[row], rounding * rows_[row]);
+  }
+  std::vector<double> links_of_columns() const;
+  Kept keep(double least_share) const;
   ColumnLabels label(const Kept& kept, std::int64_t first_heavy) const;
 
   const SparsePlan& plan_;

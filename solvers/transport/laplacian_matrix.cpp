@@ -12,11 +12,6 @@ using linear::check_petsc;
 
 namespace {
 
-// Above so many pairs per row the preconditioner leaves out what is below `least_share` of both its
-// row's and its column's sum; thin plans keep all, since weak links then carry the imbalance.
-constexpr double fat_plan = 14;
-constexpr double least_share = 1e-5;
-
 // Compressed rows with global numbers, as PETSc takes them.
 struct Rows {
   std::vector<PetscInt> starts{0}, numbers;
@@ -64,31 +59,47 @@ class Accumulator {
 
 }  // namespace
 
-// Which pairs enter the matrix, and the diagonals without those that do not.
+// Which pairs enter the matrix, and the columns' diagonal without those that do not.
 struct Laplacian::Kept {
-  std::vector<char> pair;             // per pair of the plan
-  std::vector<double> rows, columns;  // own
+  std::vector<char> pair;       // per pair of the plan
+  std::vector<double> columns;  // own
 };
 
-Laplacian::Kept Laplacian::keep() const {
+// Collective. C_j - sum over rows of P_ij^2 / R_i of the columns that this rank's rows touch: what
+// links a column to others, as the diagonal does for rows.
+std::vector<double> Laplacian::links_of_columns() const {
   const Pairs& pairs = plan_.pairs();
-  Kept kept;
-  kept.pair.assign(pairs.columns.size(), 1);
-  kept.rows = rows_;
-  kept.columns = columns_;
-  if (static_cast<double>(plan_.total()) <= fat_plan * static_cast<double>(plan_.x().total)) {
-    return kept;
-  }
-  std::vector<double> sums(plan_.ghosts().size()), dropped(plan_.ghosts().size(), 0.0),
-      own(plan_.y().own());
-  plan_.ghosts().forward(plan_.column_sums(), sums);
+  std::vector<double> ghost(plan_.ghosts().size(), 0.0), own(plan_.y().own());
   for (std::size_t i = 0; i < plan_.x().own(); ++i) {
     for (auto k = static_cast<std::size_t>(pairs.starts[i]);
          k < static_cast<std::size_t>(pairs.starts[i + 1]); ++k) {
       const double value = plan_.values()[k];
-      if (value >= least_share * std::min(plan_.row_sums()[i], sums[pairs.columns[k]])) continue;
+      ghost[pairs.columns[k]] += value * (value / plan_.row_sums()[i]);
+    }
+  }
+  plan_.ghosts().add(ghost, own);
+  for (std::size_t j = 0; j < own.size(); ++j) {
+    own[j] = std::max(0.0, plan_.column_sums()[j] - own[j]);
+  }
+  plan_.ghosts().forward(own, ghost);
+  return ghost;
+}
+
+Laplacian::Kept Laplacian::keep(double least_share) const {
+  const Pairs& pairs = plan_.pairs();
+  Kept kept;
+  kept.pair.assign(pairs.columns.size(), 1);
+  kept.columns = columns_;
+  if (!(least_share > 0)) return kept;
+  std::vector<double> dropped(plan_.ghosts().size(), 0.0), own(plan_.y().own());
+  const std::vector<double> links = links_of_columns();
+  for (std::size_t i = 0; i < plan_.x().own(); ++i) {
+    for (auto k = static_cast<std::size_t>(pairs.starts[i]);
+         k < static_cast<std::size_t>(pairs.starts[i + 1]); ++k) {
+      const double value = plan_.values()[k];
+      const std::uint32_t column = pairs.columns[k];
+      if (value >= least_share * std::min(diagonal_[i], links[column])) continue;
       kept.pair[k] = 0;
-      kept.rows[i] -= value;
       dropped[pairs.columns[k]] += value;
     }
   }
@@ -100,6 +111,7 @@ Laplacian::Kept Laplacian::keep() const {
 // What the rows need to know of the columns they touch.
 struct Laplacian::ColumnLabels {
   std::vector<double> inverse;  // 1 / C of light ones
+  std::vector<double> extra;    // of light ones
   std::vector<double> unknown;  // of heavy ones; -1
 };
 
@@ -113,6 +125,10 @@ Laplacian::ColumnLabels Laplacian::label(const Kept& kept, std::int64_t first_he
         static_cast<double>(first_heavy + static_cast<std::int64_t>(h));
   }
   ColumnLabels labels;
+  if (!column_extra_.empty()) {
+    labels.extra.resize(plan_.ghosts().size());
+    plan_.ghosts().forward(column_extra_, labels.extra);
+  }
   labels.inverse.resize(plan_.ghosts().size());
   labels.unknown.resize(plan_.ghosts().size());
   plan_.ghosts().forward(inverse, labels.inverse);
@@ -120,7 +136,7 @@ Laplacian::ColumnLabels Laplacian::label(const Kept& kept, std::int64_t first_he
   return labels;
 }
 
-linear::Matrix Laplacian::assemble(double shift) const {
+linear::Matrix Laplacian::assemble(double shift, double least_share) const {
   const parallel::Communicator& comm = plan_.comm();
   const Pairs& pairs = plan_.pairs();
   if (total_ > std::numeric_limits<PetscInt>::max()) {
@@ -129,7 +145,7 @@ linear::Matrix Laplacian::assemble(double shift) const {
                           "64-bit indices");
   }
   const std::int64_t first = comm.exclusive_scan(own());
-  const Kept kept = keep();
+  const Kept kept = keep(least_share);
   const ColumnLabels labels = label(kept, first + own_rows_);
   const CompleteColumns columns = complete_columns(plan_, kept.pair, is_heavy_, first);
   const Owners owner(comm, plan_.y().first);
@@ -137,8 +153,10 @@ linear::Matrix Laplacian::assemble(double shift) const {
   // Entries of heavy columns go to both of their unknowns.
   std::vector<PlanEntry> heavy;
   std::vector<std::size_t> to;
+  // The diagonal is the sum of the links: a difference would cancel where a row is nearly alone
+  // with its column, and might be negative.
   const auto add_row = [&](std::size_t i, Accumulator& row) {
-    row.add(static_cast<std::uint32_t>(i), kept.rows[i] + shift * diagonal_[i]);
+    double diagonal = shifted(i, shift) + (row_extra_.empty() ? 0 : row_extra_[i]);
     for (auto k = static_cast<std::size_t>(pairs.starts[i]);
          k < static_cast<std::size_t>(pairs.starts[i + 1]); ++k) {
       if (kept.pair[k] == 0) continue;
@@ -146,15 +164,21 @@ linear::Matrix Laplacian::assemble(double shift) const {
       const double value = plan_.values()[k];
       if (labels.unknown[column] >= 0) {
         matrix_rows.add(static_cast<std::int64_t>(labels.unknown[column]), -value);
+        diagonal += value;
         heavy.push_back({pairs.numbers[column], first + static_cast<std::int64_t>(i), value});
         to.push_back(owner(pairs.numbers[column]));
         continue;
       }
       for (auto e = static_cast<std::size_t>(columns.starts[column]);
            e < static_cast<std::size_t>(columns.starts[column + 1]); ++e) {
-        row.add(columns.rows[e], -value * labels.inverse[column] * columns.values[e]);
+        if (columns.rows[e] == i) continue;
+        const double link = value * labels.inverse[column] * columns.values[e];
+        row.add(columns.rows[e], -link);
+        diagonal += link;
       }
+      if (!labels.extra.empty()) diagonal += value * labels.inverse[column] * labels.extra[column];
     }
+    row.add(static_cast<std::uint32_t>(i), diagonal);
     row.empty([&](std::uint32_t at, double value) {
       matrix_rows.add(
           at < own_rows_ ? first + at : columns.numbers[at - static_cast<std::size_t>(own_rows_)],

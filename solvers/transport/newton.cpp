@@ -26,6 +26,12 @@ constexpr double decrease = 1e-4;       // sufficient increase of the dual objec
 constexpr double resolved = 1e-13;      // relative change that the objective can show
 constexpr double least_damping = 1e-3;  // relative to the first trial
 constexpr int rescue_sweeps = 20;
+// Above so many pairs per row the preconditioner leaves out a share of what links rows and columns
+// (Laplacian::assemble): a smaller one where conjugate gradients then take more than so many
+// iterations, none where they fail.
+constexpr double fat_plan = 14;
+constexpr double first_share = 1e-5, next_share = 1e-3;
+constexpr std::int64_t many_iterations = 25;
 // Errors below the second without progress over so many steps are taken for rounding.
 constexpr std::int64_t patience = 12;
 constexpr double rounding_error = 1e-8;
@@ -142,7 +148,11 @@ void Newton::check_options(const parallel::Communicator& comm) {
 }
 
 Newton::Newton(SparsePlan& plan, Potentials start, const NewtonOptions& options)
-    : plan_(plan), at_(std::move(start)), options_(options), kappa_(first_kappa) {
+    : plan_(plan),
+      at_(std::move(start)),
+      options_(options),
+      kappa_(first_kappa),
+      least_share_(first_share) {
   mass_ = std::max(total_of(plan.comm(), plan.x().mass), total_of(plan.comm(), plan.y().mass));
 }
 
@@ -174,6 +184,7 @@ bool Newton::resume(const Memory& memory) {
   if (!plan_.search(memory.searched, options_.epsilon, options_.most_pairs)) return false;
   report_ = memory.report;
   kappa_ = memory.kappa;
+  least_share_ = memory.least_share;
   state_ = evaluate(at_);
   return true;
 }
@@ -217,12 +228,18 @@ void Newton::note() {
   report_.dual_objective = state_.objective;
 }
 
+double Newton::share_to_drop() const {
+  const bool fat =
+      static_cast<double>(plan_.total()) > fat_plan * static_cast<double>(plan_.x().total);
+  return fat ? least_share_ : 0;
+}
+
 bool Newton::solve(const Laplacian& laplacian, double shift, const std::vector<double>& rhs,
                    std::vector<double>& solution) {
   const parallel::Communicator& comm = plan_.comm();
   const auto own = static_cast<PetscInt>(laplacian.own());
   Shell shell{&laplacian, shift};
-  linear::Matrix product, matrix = laplacian.assemble(shift);
+  linear::Matrix product, matrix = laplacian.assemble(shift, share_to_drop());
   check_petsc(MatCreateShell(comm.handle(), own, own, PETSC_DETERMINE, PETSC_DETERMINE, &shell,
                              product.put()),
               "MatCreateShell");
@@ -250,7 +267,13 @@ bool Newton::solve(const Laplacian& laplacian, double shift, const std::vector<d
   solution.assign(result.data(), result.data() + own);
   const bool finite =
       std::all_of(solution.begin(), solution.end(), [](double v) { return std::isfinite(v); });
-  return comm.min(static_cast<std::int64_t>(finite && reason > 0)) > 0;
+  const bool good = comm.min(static_cast<std::int64_t>(finite && reason > 0)) > 0;
+  if (!good) {
+    least_share_ = 0;
+  } else if (iterations > many_iterations) {
+    least_share_ *= next_share;
+  }
+  return good;
 }
 
 // The value that so many entries of all ranks reach, as the count rule keeps them: bisection on the
@@ -302,6 +325,7 @@ Newton::Direction Newton::direction() {
   result.g.resize(plan_.y().own());
   for (int attempt = 0; attempt < most_solves; ++attempt) {
     const double shift = std::max(least_shift, kappa_ * std::min(state_.error, 1.0));
+    const bool sparsified = share_to_drop() > 0;
     result.good = solve(laplacian, shift, rhs, solution);
     if (result.good) {
       laplacian.back(solution, state_.column_residual, result.f, result.g);
@@ -311,6 +335,7 @@ Newton::Direction Newton::direction() {
       result.good = result.slope > 0 && std::isfinite(result.largest);
     } else {
       ++report_.linear_failures;
+      if (sparsified) continue;  // once more with all links, before the shift grows
     }
     if (result.good && result.largest <= most_move) break;
     kappa_ = std::max(10 * kappa_, 1e-9 / state_.error);

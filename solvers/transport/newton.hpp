@@ -56,10 +56,10 @@ class Newton {
   /// What a restart needs beside the potentials.
   struct Memory {
     Potentials searched;  ///< where the support was found
-    double kappa = 0;
+    double kappa = 0, least_share = 0;
     NewtonReport report;
   };
-  Memory memory() const { return {plan_.searched_at(), kappa_, report_}; }
+  Memory memory() const { return {plan_.searched_at(), kappa_, least_share_, report_}; }
   /// In place of begin(): goes on from where memory() was taken.
   bool resume(const Memory& memory);
   /// One step, or the last check. True when finished: converged, or out of steps.
@@ -91,6 +91,7 @@ class Newton {
   Direction direction();
   bool solve(const Laplacian& laplacian, double shift, const std::vector<double>& rhs,
              std::vector<double>& solution);
+  double share_to_drop() const;
   bool stuck();
   bool line_search(const Direction& direction, double& damping);
   void note();
@@ -101,7 +102,8 @@ class Newton {
   State state_;
   NewtonReport report_;
   double kappa_;
-  double mass_ = 1;  // the larger total mass: errors are relative to it
+  double least_share_;  // of a fat plan's row and column: smaller entries precondition nothing
+  double mass_ = 1;     // the larger total mass: errors are relative to it
   double least_error_ = std::numeric_limits<double>::infinity();
   std::int64_t steps_since_ = 0;  // without a much smaller error
   bool converged_ = false;

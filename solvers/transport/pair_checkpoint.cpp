@@ -74,7 +74,8 @@ void visit(Numbers& numbers, Multiscale::State& state) {
   numbers(state.level), numbers(state.begun), numbers(state.converged), numbers(state.by_sinkhorn);
   numbers(state.inserted), numbers(state.epsilon), numbers(state.seconds);
   numbers.list(state.past_epsilons);
-  numbers(state.newton.kappa), visit(numbers, state.newton.report);
+  numbers(state.newton.kappa), numbers(state.newton.least_share);
+  visit(numbers, state.newton.report);
   numbers(state.sinkhorn.sweeps), numbers(state.sinkhorn.error_l1), numbers(state.sinkhorn.rate);
   numbers(state.sinkhorn.over_relaxation), numbers(state.sinkhorn.dual_objective);
   numbers(state.sinkhorn.converged);

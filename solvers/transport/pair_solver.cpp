@@ -152,33 +152,43 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
                        const std::function<void()>& poll)
     : comm_(comm), problem_(problem), epsilon_(epsilon) {
   const bool matrix = problem.cost.kind == CostKind::matrix;
+  const double weight = problem.edges.empty() ? 1 : problem.edges[0].weight;
+  mass_ = std::max(a.total_mass, b.total_mass);
+  if (problem.cost.kind == CostKind::squared_euclidean && problem.relaxation == Relaxation::none) {
+    centring_ = Centring::of(comm, a, b, weight);
+  }
   Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
+  double diameter = matrix ? 1 : diameter_of(comm, x, y);
+  if (centring_) {
+    y = make_cloud(comm, b.dimension, centring_->moved(b.coordinates), b.mass, b.ids);
+    y_coordinates_ = values_at(comm, b.ids, b.coordinates, b.dimension, y.ids);
+  }
   const Marginal* sides[2] = {&a, &b};
   for (std::size_t s = 0; s < 2; ++s) {
     names_[s] = sides[s]->name;
     grids_[s] = sides[s]->grid;
     input_totals_[s] = sides[s]->input_total;
   }
-  const double weight = problem.edges.empty() ? 1 : problem.edges[0].weight;
-  double spacing = 0, diameter = 1;
+  double spacing = 0;
   if (matrix) {
     rows_ =
         std::make_shared<CostRows>(comm, x, a.input_total, y, b.input_total, problem.cost, weight);
   } else {
     cost_ = std::make_unique<Cost>(problem.cost, weight, a.dimension);
     spacing = common_spacing(comm, a, x, b, y, poll);
-    diameter = diameter_of(comm, x, y);
   }
   if (!(epsilon_ > 0)) epsilon_ = in_cost_units(problem, a, b, spacing, diameter);
-  check_resolution(epsilon_, matrix ? rows_->largest(comm) : cost_->of_distance(diameter));
+  if (centring_) diameter = diameter_of(comm, x, y);
+  largest_cost_ = matrix ? rows_->largest(comm) : cost_->of_distance(diameter);
+  check_resolution(epsilon_, largest_cost_);
   choose(problem, !matrix && epsilon_ > fattest_newton * cost_->of_distance(spacing));
   MultiscaleOptions options =
       options_of(problem, epsilon_, method_ == "sinkhorn", comm.size(), std::max(x.total, y.total));
   options.symmetric = &a == &b;
-  options.mass = std::max(a.total_mass, b.total_mass);
+  options.mass = mass_;
   options.mass_product = a.total_mass * b.total_mass;
   options.rows = rows_.get();
-  options.first_epsilon = matrix ? 64 * epsilon_ : cost_->of_distance(diameter) / 8;
+  options.first_epsilon = matrix ? 64 * epsilon_ : largest_cost_ / 8;
   if (problem.initial_regularisation) {
     options.first_epsilon =
         *problem.initial_regularisation / problem.final_regularisation * epsilon_;
@@ -230,20 +240,41 @@ MakeKernel PairSolver::kernel_for(const Problem& problem) const {
 }
 
 double PairSolver::value() const {
-  return multiscale_->history().back().dual_objective;
+  return multiscale_->history().back().dual_objective + moved_cost();
 }
 
-NodeAnswer PairSolver::node(const Cloud& cloud, const std::string& name,
-                            const std::optional<output::RegularGrid>& grid,
-                            std::int64_t input_total) const {
+double PairSolver::moved_cost() const {
+  return centring_ ? mass_ * centring_->constant() : 0;
+}
+
+std::vector<StageReport> PairSolver::history() const {
+  std::vector<StageReport> history = multiscale_->history();
+  for (StageReport& stage : history) stage.dual_objective += moved_cost();
+  return history;
+}
+
+NodeAnswer PairSolver::node(std::size_t side, std::span<const double> potential) const {
+  const Cloud& cloud = side == 0 ? multiscale_->finest().x : multiscale_->finest().y;
   NodeAnswer result;
-  result.name = name;
+  result.name = names_[side];
   result.dimension = cloud.dimension;
-  result.input_total = input_total;
+  result.input_total = input_totals_[side];
   result.ids = cloud.ids;
-  result.coordinates = cloud.coordinates;
+  result.coordinates = side == 1 && centring_ ? y_coordinates_ : cloud.coordinates;
   result.mass = cloud.mass;
-  result.grid = grid;
+  result.grid = grids_[side];
+  result.potential.assign(potential.begin(), potential.end());
+  return result;
+}
+
+std::array<NodeAnswer, 2> PairSolver::nodes(const Potentials& at) const {
+  std::array<NodeAnswer, 2> result{node(0, at.f), node(1, at.g)};
+  if (centring_) centring_->restore(result[0], result[1]);
+  // One constant is free where the masses are prescribed: f gets weighted mean zero.
+  if (problem_.relaxation != Relaxation::none) return result;
+  const double shift = weighted_mean(comm_, multiscale_->finest().x, result[0].potential);
+  for (double& f : result[0].potential) f -= shift;
+  for (double& g : result[1].potential) g += shift;
   return result;
 }
 
@@ -251,7 +282,7 @@ void PairSolver::describe_stages(Answer& answer) const {
   answer.converged = converged();
   answer.method = method_;
   answer.reason = reason_;
-  answer.history = multiscale_->history();
+  answer.history = history();
   if (method_ == "newton" && answer.history.back().method == "sinkhorn") {
     answer.method = "sinkhorn";
     answer.reason =
@@ -279,14 +310,7 @@ void PairSolver::describe(Answer& answer, const std::function<void()>& poll) {
   answer.regularisation = epsilon_;
   answer.marginal_error_l1 = answer.history.back().error_l1;
   answer.cost_regularised = value();
-  NodeAnswer x = node(finest.x, names_[0], grids_[0], input_totals_[0]);
-  NodeAnswer y = node(finest.y, names_[1], grids_[1], input_totals_[1]);
-  // One constant is free where the masses are prescribed: f gets weighted mean zero.
-  const double shift = balanced ? weighted_mean(comm_, finest.x, at.f) : 0;
-  x.potential = at.f;
-  y.potential = at.g;
-  for (double& f : x.potential) f -= shift;
-  for (double& g : y.potential) g += shift;
+  auto [x, y] = nodes(at);
   SparsePlan* plan = problem_.reflected ? nullptr : multiscale_->plan();
   if (plan != nullptr) {
     answer.cost_linear = linear_cost(*plan);
@@ -299,18 +323,20 @@ void PairSolver::describe(Answer& answer, const std::function<void()>& poll) {
     x.transported = row_sums(kernel, finest.x, at, epsilon_, poll);
     y.transported = column_sums(kernel, finest.y, at, epsilon_, poll);
   }
+  if (centring_) answer.cost_linear += centring_->gain(comm_, x, y);
   if (balanced && !problem_.reflected && (cost_ != nullptr || plan != nullptr)) {
     const Certificate bounds = rows_ != nullptr  ? certify(*plan, at, *rows_)
                                : plan != nullptr ? certify(*plan, at, *cost_)
                                                  : certify(comm_, multiscale_->kernel(), finest, at,
                                                            epsilon_, *cost_, poll);
-    answer.primal_rounded = bounds.primal;
-    answer.dual = bounds.dual;
-    answer.gap_absolute = bounds.absolute();
-    answer.gap_relative = bounds.relative();
+    set_bounds(bounds.primal, bounds.dual, answer);
   }
   answer.nodes.push_back(std::move(x));
   answer.nodes.push_back(std::move(y));
+}
+
+void PairSolver::set_bounds(double primal, double dual, Answer& answer) const {
+  transport::set_bounds(primal, dual, moved_cost(), largest_cost_ * mass_, answer);
 }
 
 std::optional<PlanAnswer> PairSolver::plan(const std::string& edge) {
@@ -341,31 +367,22 @@ void PairSolver::describe_exact(const ExactPlan& exact, Answer& answer) const {
     answer.method = "exact";
     answer.reason = "as the deck says";
     answer.converged = exact.optimal;
-    answer.cost_linear = exact.linear;
+    answer.cost_linear = exact.linear + moved_cost();
   }
   answer.converged = answer.converged && exact.optimal;
   answer.marginal_error_l1 = exact.error_l1;
-  answer.primal_rounded = exact.primal;
-  answer.dual = exact.dual;
-  answer.gap_absolute = exact.primal - exact.dual;
-  answer.gap_relative = answer.gap_absolute == 0 ? 0 : answer.gap_absolute / exact.primal;
+  set_bounds(exact.primal, exact.dual, answer);
   StageReport stage;
   stage.points = finest.x.total;
   stage.method = "exact";
   stage.searches = exact.rounds;
   stage.plan_per_row = static_cast<double>(exact.entries) / static_cast<double>(finest.x.total);
   stage.error_l1 = exact.error_l1;
-  stage.dual_objective = exact.dual;
+  stage.dual_objective = answer.dual;
   stage.seconds = exact.seconds;
   answer.history.push_back(stage);
   answer.nodes.clear();
-  NodeAnswer x = node(finest.x, names_[0], grids_[0], input_totals_[0]);
-  NodeAnswer y = node(finest.y, names_[1], grids_[1], input_totals_[1]);
-  const double shift = weighted_mean(comm_, finest.x, exact.at.f);
-  x.potential = exact.at.f;
-  y.potential = exact.at.g;
-  for (double& f : x.potential) f -= shift;
-  for (double& g : y.potential) g += shift;
+  auto [x, y] = nodes(exact.at);
   x.transported = exact.row_sums;
   y.transported = exact.column_sums;
   set_maps(exact, x, y);

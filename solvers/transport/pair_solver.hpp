@@ -2,6 +2,7 @@
 // Include in .cpp files and in headers of concern inside this folder only (PETSc types).
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include "output/checkpoint.hpp"
 #include "transport/answer.hpp"
+#include "transport/centring.hpp"
 #include "transport/certificate.hpp"
 #include "transport/marginal.hpp"
 #include "transport/multiscale.hpp"
@@ -48,6 +50,8 @@ class PairSolver {
 
   /// The regularised value: cost plus eps times the divergence from the product of the marginals.
   double value() const;
+  /// The stages so far.
+  std::vector<StageReport> history() const;
   /// Everything about the solution but the plan's entries.
   void describe(Answer& answer, const std::function<void()>& poll);
   /// The plan in rows of the first marginal, input positions as columns; none where it does not
@@ -73,16 +77,20 @@ class PairSolver {
  private:
   void choose(const Problem& problem, bool fat);
   MakeKernel kernel_for(const Problem& problem) const;
-  NodeAnswer node(const Cloud& cloud, const std::string& name,
-                  const std::optional<output::RegularGrid>& grid, std::int64_t input_total) const;
+  double moved_cost() const;
+  NodeAnswer node(std::size_t side, std::span<const double> potential) const;
+  std::array<NodeAnswer, 2> nodes(const Potentials& at) const;
   void describe_stages(Answer& answer) const;
+  void set_bounds(double primal, double dual, Answer& answer) const;
 
   const parallel::Communicator& comm_;
   const Problem& problem_;
   std::unique_ptr<Cost> cost_;  // one of the two
   std::shared_ptr<const CostRows> rows_;
   std::unique_ptr<Multiscale> multiscale_;
-  double epsilon_ = 0;
+  double epsilon_ = 0, mass_ = 1, largest_cost_ = 0;
+  std::optional<Centring> centring_;   // the second marginal is solved for where it has moved to
+  std::vector<double> y_coordinates_;  // then: where its points are
   std::string method_, reason_, names_[2];
   std::optional<output::RegularGrid> grids_[2];
   std::int64_t input_totals_[2] = {0, 0};

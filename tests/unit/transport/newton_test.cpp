@@ -105,6 +105,36 @@ TEST_F(NewtonTest, GradientsOfConvexFunctionsAreOptimal) {
   }
 }
 
+// Clouds whose tails are much thinner than their middle: most links of an outer point are tiny
+// beside its own mass, and all that connects it. A preconditioner that leaves such links out takes
+// more than 100 iterations here and the steps fail.
+TEST_F(NewtonTest, ThinTailsOfClouds) {
+  const parallel::Stream stream(5, "test", "tails");
+  Task task{random_measure(2, 4000, 1), random_measure(2, 4000, 2)};
+  for (Measure* measure : {&task.a, &task.b}) {
+    const std::uint64_t side = measure == &task.a ? 0 : 1;
+    measure->mass.assign(measure->size(), 1.0 / static_cast<double>(measure->size()));
+    for (std::size_t i = 0; i < measure->size(); ++i) {
+      const double radius = std::sqrt(-2 * std::log(1 - stream.uniform(i, 3 * side)));
+      const double angle = 2 * M_PI * stream.uniform(i, 3 * side + 1);
+      const bool left = stream.uniform(i, 3 * side + 2) < 0.5;
+      measure->coordinates[2 * i] = side == 0
+                                        ? radius * std::cos(angle)
+                                        : 0.6 * radius * std::cos(angle) + (left ? -1.5 : 1.5);
+      measure->coordinates[2 * i + 1] = (side == 0 ? 1 : 0.6) * radius * std::sin(angle);
+    }
+  }
+  task.spacing = 0.03;  // about the mean distance to the nearest neighbour
+  task.epsilon = task.spacing * task.spacing;
+  task.tolerance = 1e-8;
+  const Solved solved = solve(comm, task);
+  EXPECT_TRUE(solved.converged);
+  for (const StageReport& stage : solved.history) {
+    EXPECT_LE(stage.newton, 15) << stage.points;
+    for (const std::int64_t iterations : stage.cg) EXPECT_LE(iterations, 25) << stage.points;
+  }
+}
+
 TEST_F(NewtonTest, KullbackLeiblerPenaltyAgainstDenseSweeps) {
   Task task{random_measure(2, 34, 1), random_measure(2, 30, 2), 0.17, 5e-3};
   for (double& m : task.b.mass) m *= 1.7;
