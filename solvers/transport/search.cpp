@@ -23,14 +23,14 @@ double half_width(const double* record, std::size_t d) {
   return *std::max_element(record + d, record + 2 * d);
 }
 
-// Costs of one point against the `lanes` points of a leaf from its `first` one on. Empty lanes give
+// Costs of one point against the `lanes` points of the leaf at place `first`. Empty lanes give
 // NaN, which passes no test.
 template <int D>
-void leaf_costs(const Cost& cost, const double* x, const points::Tree& tree, std::uint32_t first,
+void leaf_costs(const Cost& cost, const double* x, const LocalSources& sources, std::uint32_t first,
                 std::array<double, lanes>& result) {
-  const auto d = static_cast<std::size_t>(D > 0 ? D : tree.dimension);
-  const auto size = static_cast<std::size_t>(tree.leaf_size);
-  const double* leaf = tree.leaf(first / static_cast<std::uint32_t>(size));
+  const std::size_t d = D > 0 ? static_cast<std::size_t>(D) : sources.dimension;
+  const std::size_t size = sources.leaf_size;
+  const double* leaf = sources.leaf(first);
   if (cost.kind() == CostKind::squared_euclidean) {
     result.fill(0.0);
     for (std::size_t j = 0; j < d; ++j) {
@@ -75,9 +75,7 @@ class PairFinder {
     pairs_ = &pairs;
     pairs.starts.assign(1, 0);
     if (a_.nodes.empty()) return true;
-    std::vector<std::uint32_t> root;
-    if (!y.bounds.nodes.empty()) root.push_back(0);
-    return descend(0, root);
+    return descend(0, y.roots);
   }
 
  private:
@@ -153,7 +151,7 @@ class PairFinder {
     found_.clear();
     for (const std::uint32_t b : leaves) {
       const std::uint32_t first = y_->bounds.nodes[b].begin;
-      leaf_costs<D>(cost_, &x_.coordinates[i * d_], y_->tree, first, c);
+      leaf_costs<D>(cost_, &x_.coordinates[i * d_], *y_, first, c);
       std::array<char, lanes> keep{};
       for (std::size_t k = 0; k < fields_.size(); ++k) {
         const double limit = cut_ + fields_[k][i];
@@ -217,8 +215,8 @@ class Transformer {
   void run(const LocalSources& y, std::span<const double> origin, const Use& use) {
     y_ = &y;
     origin_ = origin;
-    if (a_.nodes.empty() || y.bounds.nodes.empty()) return;
-    descend(0, {0}, use);
+    if (a_.nodes.empty() || y.roots.empty()) return;
+    descend(0, y.roots, use);
   }
 
  private:
@@ -311,7 +309,7 @@ class Transformer {
       for (const std::uint32_t b : next) {
         std::array<double, lanes> c;
         const NodeBounds::Node& leaf = bounds.nodes[b];
-        leaf_costs<D>(cost_, &x_.coordinates[i * d_], y_->tree, leaf.begin, c);
+        leaf_costs<D>(cost_, &x_.coordinates[i * d_], *y_, leaf.begin, c);
         for (std::size_t l = 0; l < leaf.end - leaf.begin; ++l) {
           values[count++] = c[l] - y_->fields[0][leaf.begin + l];
         }

@@ -24,9 +24,49 @@ void collect(const NodeBounds& bounds, std::uint32_t node, int depth,
   collect(bounds, bounds.nodes[node].right, depth + 1, result);
 }
 
-// Fields are read by whole leaves.
-void pad(std::vector<double>& field, const points::Tree& tree) {
-  field.resize(std::size_t{tree.leaves} * static_cast<std::size_t>(tree.leaf_size), 0.0);
+// A node's part of a tree: all below it.
+struct Part {
+  const points::Tree& tree;
+  std::span<const double> coordinates;  // of the tree's points
+  const std::vector<std::span<const double>>& fields;
+  const NodeBounds& bounds;
+  std::uint32_t node;
+};
+
+// Adds the part to the forest; `number` is the global number of a point of the tree.
+template <class Number>
+void append(const Part& part, const Number& number, LocalSources& local) {
+  const std::size_t d = local.dimension, size = local.leaf_size;
+  const NodeBounds& from = part.bounds;
+  NodeBounds& to = local.bounds;
+  const std::size_t begin = from.nodes[part.node].begin, end = from.nodes[part.node].end;
+  const std::size_t place = local.numbers.size(), leaves = (end - begin + size - 1) / size;
+  const double* first = part.tree.coordinates.data() + begin * d;
+  local.leaves.insert(local.leaves.end(), first, first + leaves * d * size);
+  local.coordinates.insert(local.coordinates.end(), &part.coordinates[begin * d],
+                           &part.coordinates[begin * d] + (end - begin) * d);
+  local.coordinates.resize((place + leaves * size) * d, 0.0);
+  for (std::size_t k = 0; k < part.fields.size(); ++k) {
+    local.fields[k].insert(local.fields[k].end(), &part.fields[k][begin],
+                           &part.fields[k][begin] + (end - begin));
+    local.fields[k].resize(place + leaves * size, 0.0);
+  }
+  for (std::size_t p = begin; p < end; ++p) local.numbers.push_back(number(p));
+  local.numbers.resize(place + leaves * size, -1);
+  // Nodes in preorder: those below follow until one begins where the part ends.
+  const auto base = static_cast<std::uint32_t>(to.nodes.size());
+  local.roots.push_back(base);
+  std::uint32_t last = part.node;
+  while (from.nodes[last].right != 0) last = from.nodes[last].right;
+  const auto moved = [&](std::size_t p) { return static_cast<std::uint32_t>(p - begin + place); };
+  for (std::uint32_t n = part.node; n <= last; ++n) {
+    const NodeBounds::Node& node = from.nodes[n];
+    to.nodes.push_back(
+        {moved(node.begin), moved(node.end), node.right == 0 ? 0 : node.right - part.node + base});
+    to.best.push_back(moved(from.best[n]));
+  }
+  to.records.insert(to.records.end(), from.record(part.node),
+                    from.record(part.node) + (last - part.node + 1) * from.stride());
 }
 
 }  // namespace
@@ -39,28 +79,27 @@ Sources::Sources(const parallel::Communicator& comm, const Cloud& cloud,
       fields_(std::move(fields)),
       cost_(cost),
       origin_(origin.begin(), origin.end()) {
-  if (comm.size() == 1) return;
-  publish(bounds_of(cloud.tree, cloud.coordinates, fields_, cost, origin_.data()));
+  bounds_ = bounds_of(cloud.tree, cloud.coordinates, fields_, cost, origin_.data());
+  publish();
 }
 
-void Sources::publish(const NodeBounds& bounds) {
+void Sources::publish() {
   const auto d = static_cast<std::size_t>(cloud_.dimension);
-  std::vector<std::uint32_t> nodes;
-  if (!bounds.nodes.empty()) collect(bounds, 0, 0, nodes);
-  const auto most = static_cast<std::size_t>(comm_.max(static_cast<std::int64_t>(nodes.size())));
+  if (!bounds_.nodes.empty()) collect(bounds_, 0, 0, nodes_);
+  const auto most = static_cast<std::size_t>(comm_.max(static_cast<std::int64_t>(nodes_.size())));
   const std::size_t stride =
       static_cast<std::size_t>(2 * cloud_.dimension) + fields_.size() * (2 + d);
   const std::size_t width = 3 + d + stride;  // begin, end, level, best point, record
   std::vector<double> mine(most * width, 0.0);
-  for (std::size_t c = 0; c < nodes.size(); ++c) {
-    const std::uint32_t best = bounds.best[nodes[c]];
+  for (std::size_t c = 0; c < nodes_.size(); ++c) {
+    const std::uint32_t best = bounds_.best[nodes_[c]];
     double* entry = &mine[c * width];
-    entry[0] = bounds.nodes[nodes[c]].begin;
-    entry[1] = bounds.nodes[nodes[c]].end;
+    entry[0] = bounds_.nodes[nodes_[c]].begin;
+    entry[1] = bounds_.nodes[nodes_[c]].end;
     entry[2] = fields_[0][best];
     for (std::size_t j = 0; j < d; ++j)
       entry[3 + j] = cloud_.coordinates[best * d + j] - origin_[j];
-    std::copy_n(bounds.record(nodes[c]), stride, entry + 3 + d);
+    std::copy_n(bounds_.record(nodes_[c]), stride, entry + 3 + d);
   }
   published_ = comm_.all_gather<double>(mine);
   for (std::size_t c = 0; c < published_.size() / width; ++c) {
@@ -71,29 +110,50 @@ void Sources::publish(const NodeBounds& bounds) {
   }
 }
 
-LocalSources Sources::own() const {
-  LocalSources local;
-  local.tree = cloud_.tree;
-  local.coordinates = cloud_.coordinates;
-  for (const auto& field : fields_) {
-    local.fields.emplace_back(field.begin(), field.end());
-    pad(local.fields.back(), local.tree);
+void Sources::append_own(std::uint32_t node, LocalSources& local) const {
+  append(
+      {cloud_.tree, cloud_.coordinates, fields_, bounds_, node},
+      [&](std::size_t p) { return cloud_.first + static_cast<std::int64_t>(p); }, local);
+}
+
+// Rows of a cluster of another rank: number, coordinates, fields. Its tree comes out as it is
+// there.
+void Sources::append_remote(std::span<const double> rows, LocalSources& local) const {
+  const std::size_t d = local.dimension, width = 1 + d + fields_.size();
+  const std::size_t count = rows.size() / width;
+  points::LabelledPoints labelled;
+  labelled.dimension = cloud_.dimension;
+  labelled.offsets = {0, static_cast<std::int64_t>(count)};
+  for (std::size_t p = 0; p < count; ++p) {
+    labelled.coordinates.insert(labelled.coordinates.end(), &rows[p * width + 1],
+                                &rows[p * width + 1] + d);
+    labelled.ids.push_back(p);
   }
-  local.numbers.resize(cloud_.own());
-  std::iota(local.numbers.begin(), local.numbers.end(), cloud_.first);
-  local.bounds = bounds_of(local.tree, local.coordinates, fields_, cost_, origin_.data());
-  return local;
+  points::Sites sites = points::make_sites(std::move(labelled));
+  const points::Tree tree = points::build_tree(
+      sites, cloud_.tree.leaf_size, std::vector<std::int64_t>{0, static_cast<std::int64_t>(count)});
+  std::vector<double> coordinates;
+  std::vector<std::vector<double>> fields(fields_.size());
+  for (const std::uint64_t p : sites.ids) {
+    const double* row = &rows[p * width];
+    coordinates.insert(coordinates.end(), row + 1, row + 1 + d);
+    for (std::size_t k = 0; k < fields.size(); ++k) fields[k].push_back(row[1 + d + k]);
+  }
+  const std::vector<std::span<const double>> views(fields.begin(), fields.end());
+  const NodeBounds bounds = bounds_of(tree, coordinates, views, cost_, origin_.data());
+  append(
+      {tree, coordinates, views, bounds, 0},
+      [&](std::size_t p) { return static_cast<std::int64_t>(rows[sites.ids[p] * width]); }, local);
 }
 
 LocalSources Sources::import(const std::vector<char>& wanted) const {
-  if (comm_.size() == 1) return own();
   const auto d = static_cast<std::size_t>(cloud_.dimension);
   const auto ranks = static_cast<std::size_t>(comm_.size());
   // Ask for ranges of points.
   std::vector<std::uint32_t> requests;
   std::vector<std::int64_t> request_counts(ranks, 0);
   for (std::size_t c = 0; c < clusters_.size(); ++c) {  // clusters are ordered by rank
-    if (wanted[c] == 0) continue;
+    if (wanted[c] == 0 || clusters_[c].rank == comm_.rank()) continue;
     requests.push_back(clusters_[c].begin);
     requests.push_back(clusters_[c].end);
     request_counts[static_cast<std::size_t>(clusters_[c].rank)] += 2;
@@ -116,29 +176,25 @@ LocalSources Sources::import(const std::vector<char>& wanted) const {
   }
   const auto received = parallel::exchange<double>(comm_, rows, row_counts);
   LocalSources local;
+  local.dimension = d;
+  local.leaf_size = static_cast<std::size_t>(cloud_.tree.leaf_size);
+  local.fields.resize(fields_.size());
+  local.bounds.dimension = cloud_.dimension;
+  local.bounds.fields = static_cast<int>(fields_.size());
   parallel::agree(comm_, [&] {
-    const std::size_t count = received.data.size() / width;
-    points::LabelledPoints labelled;
-    labelled.dimension = cloud_.dimension;
-    labelled.offsets = {0, static_cast<std::int64_t>(count)};
-    for (std::size_t p = 0; p < count; ++p) {
-      labelled.coordinates.insert(labelled.coordinates.end(), &received.data[p * width + 1],
-                                  &received.data[p * width + 1] + d);
-      labelled.ids.push_back(p);
+    std::size_t next = 0, own = 0;
+    for (std::size_t c = 0; c < clusters_.size(); ++c) {
+      const bool here = clusters_[c].rank == comm_.rank();
+      if (here) ++own;
+      if (wanted[c] == 0) continue;
+      if (here) {
+        append_own(nodes_[own - 1], local);
+        continue;
+      }
+      const std::size_t count = (clusters_[c].end - clusters_[c].begin) * width;
+      append_remote(std::span(received.data).subspan(next, count), local);
+      next += count;
     }
-    points::Sites sites = points::make_sites(std::move(labelled));
-    local.tree = points::build_tree(sites, cloud_.tree.leaf_size,
-                                    std::vector<std::int64_t>{0, static_cast<std::int64_t>(count)});
-    local.fields.resize(fields_.size());
-    for (const std::uint64_t p : sites.ids) {
-      const double* row = &received.data[p * width];
-      local.numbers.push_back(static_cast<std::int64_t>(row[0]));
-      local.coordinates.insert(local.coordinates.end(), row + 1, row + 1 + d);
-      for (std::size_t k = 0; k < fields_.size(); ++k) local.fields[k].push_back(row[1 + d + k]);
-    }
-    local.bounds = bounds_of(local.tree, local.coordinates,
-                             {local.fields.begin(), local.fields.end()}, cost_, origin_.data());
-    for (auto& field : local.fields) pad(field, local.tree);
   });
   return local;
 }

@@ -11,13 +11,19 @@
 
 namespace mensura::transport {
 
-/// Points that one rank has at hand for a local search: its own or those of other ranks too.
+/// Points that one rank has at hand for a local search, its own or those of other ranks too: a
+/// forest of the trees of clusters. Places of points count whole leaves; those beyond the end of a
+/// tree's last leaf are empty (NaN in `leaves`, number -1).
 struct LocalSources {
-  points::Tree tree;
-  std::vector<double> coordinates;          ///< points x d, row-major, in the tree's order
-  std::vector<std::vector<double>> fields;  ///< in the tree's order, padded to whole leaves
-  std::vector<std::int64_t> numbers;        ///< global numbers in the cloud
+  std::size_t dimension = 0, leaf_size = 0;
+  points::AlignedVector<double> leaves;     ///< leaves x d x leaf_size, as in points::Tree
+  std::vector<double> coordinates;          ///< places x d, row-major
+  std::vector<std::vector<double>> fields;  ///< at places
+  std::vector<std::int64_t> numbers;        ///< at places: global numbers in the cloud
   NodeBounds bounds;
+  std::vector<std::uint32_t> roots;  ///< nodes
+  /// The leaf that begins at this place.
+  const double* leaf(std::uint32_t place) const { return &leaves[place * dimension]; }
 };
 
 /// A cloud with fields that other ranks search: every rank tells all others the bounds of at most
@@ -43,14 +49,17 @@ class Sources {
   LocalSources import(const std::vector<char>& wanted) const;
 
  private:
-  void publish(const NodeBounds& bounds);
-  LocalSources own() const;
+  void publish();
+  void append_own(std::uint32_t node, LocalSources& local) const;
+  void append_remote(std::span<const double> rows, LocalSources& local) const;
 
   const parallel::Communicator& comm_;
   const Cloud& cloud_;
   std::vector<std::span<const double>> fields_;
   const Cost& cost_;
   std::vector<double> origin_;
+  NodeBounds bounds_;                 // of the own tree
+  std::vector<std::uint32_t> nodes_;  // of the own clusters
   std::vector<double> published_;
   std::vector<Cluster> clusters_;
 };
