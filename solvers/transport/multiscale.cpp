@@ -125,14 +125,10 @@ Potentials Multiscale::first_guess(const Stage& stage, const std::function<void(
   start.f.assign(here.x.own(), 0.0);
   start.g.assign(here.y.own(), 0.0);
   if (options_.only_sinkhorn) return start;  // its first sweep does the same
-  if (cost_ == nullptr) {
-    const Kernel& sums = kernel_at(stage.level);
-    sums.soft_rows(stage.epsilon, start.g, start.f, poll);
-    sums.soft_columns(stage.epsilon, start.f, start.g, poll);
-    return start;
-  }
-  start.g = soft_transform(comm_, here.y, here.x, start.f, stage.epsilon, *cost_);
-  start.f = soft_transform(comm_, here.x, here.y, start.g, stage.epsilon, *cost_);
+  // All pairs count at the first regularisation: there is nothing to search for.
+  const Kernel& sums = kernel_at(stage.level);
+  sums.soft_columns(stage.epsilon, start.f, start.g, poll);
+  sums.soft_rows(stage.epsilon, start.g, start.f, poll);
   return start;
 }
 
