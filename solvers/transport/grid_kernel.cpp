@@ -96,13 +96,15 @@ class GridKernel final : public Kernel {
 void GridKernel::sum(const Cloud& cloud, const GridLayout& from, double epsilon,
                      std::span<const double> potential, const GridLayout& to,
                      const Factors& factors, std::span<double> result, Pace& pace) const {
-  std::vector<double> values;
+  std::vector<double> weights, values;
   parallel::agree(comm_, [&] {
-    for (std::size_t i = 0; i < cloud.own(); ++i) {
-      values.push_back(cloud.log_mass[i] + potential[i] / epsilon);
-    }
+    weights.resize(cloud.own());
+    values.resize(static_cast<std::size_t>(from.slabs().size(comm_.rank()) * from.columns().total));
   });
-  values = from.to_slab(comm_, values);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    weights[i] = cloud.log_mass[i] + potential[i] / epsilon;
+  }
+  from.to_slab(comm_, weights, values);
   const std::size_t axes = from.shape().size();
   if (axes == 1) {
     values = along_a_single_axis(std::move(values), from, to, factors, pace);

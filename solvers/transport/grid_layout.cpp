@@ -46,6 +46,8 @@ GridLayout::Way GridLayout::plan(const parallel::Communicator& comm, const Cloud
   const std::int64_t first_column = columns_.begin(comm.rank());
   const std::int64_t own_columns = columns_.size(comm.rank());
   parallel::agree(comm, [&] {
+    way.at_points.resize(way.order.size());
+    way.at_places.resize(received.data.size());
     way.places.reserve(received.data.size());
     for (const std::uint64_t number : received.data) {
       const auto id = static_cast<std::int64_t>(number);
@@ -58,51 +60,43 @@ GridLayout::Way GridLayout::plan(const parallel::Communicator& comm, const Cloud
   return way;
 }
 
-std::vector<double> GridLayout::to_slab(const parallel::Communicator& comm,
-                                        std::span<const double> values) const {
-  std::vector<double> sent, slab;
-  parallel::agree(comm, [&] {
-    sent.reserve(values.size());
-    for (const std::size_t i : slab_.order) sent.push_back(values[i]);
-    slab.assign(static_cast<std::size_t>(slabs_.size(comm.rank()) * columns_.total),
-                -std::numeric_limits<double>::infinity());
-  });
-  const auto received = parallel::exchange<double>(comm, sent, slab_.counts);
-  for (std::size_t i = 0; i < received.data.size(); ++i) slab[slab_.places[i]] = received.data[i];
-  return slab;
+void GridLayout::to_slab(const parallel::Communicator& comm, std::span<const double> values,
+                         std::span<double> slab) const {
+  for (std::size_t i = 0; i < values.size(); ++i) slab_.at_points[i] = values[slab_.order[i]];
+  parallel::exchange_into<double>(comm, slab_.at_points, slab_.counts, slab_.at_places,
+                                  slab_.place_counts);
+  std::fill(slab.begin(), slab.end(), -std::numeric_limits<double>::infinity());
+  for (std::size_t i = 0; i < slab_.places.size(); ++i) slab[slab_.places[i]] = slab_.at_places[i];
 }
 
 void GridLayout::collect(const parallel::Communicator& comm, const Way& way,
                          std::span<const double> held, std::span<double> values) {
-  std::vector<double> sent;
-  parallel::agree(comm, [&] {
-    sent.reserve(way.places.size());
-    for (const std::size_t place : way.places) sent.push_back(held[place]);
-  });
-  const auto received = parallel::exchange<double>(comm, sent, way.place_counts);
-  for (std::size_t i = 0; i < received.data.size(); ++i) {
-    values[way.order[i]] = received.data[i];
-  }
+  for (std::size_t i = 0; i < way.places.size(); ++i) way.at_places[i] = held[way.places[i]];
+  parallel::exchange_into<double>(comm, way.at_places, way.place_counts, way.at_points, way.counts);
+  for (std::size_t i = 0; i < way.order.size(); ++i) values[way.order[i]] = way.at_points[i];
 }
 
 std::vector<double> slabs_to_columns(const parallel::Communicator& comm,
                                      std::span<const double> slab, const parallel::Blocks& rows,
                                      const parallel::Blocks& columns) {
-  std::vector<double> sent;
-  std::vector<std::int64_t> counts;
-  const std::int64_t own_rows = rows.size(comm.rank());
+  std::vector<double> sent, received;
+  std::vector<std::int64_t> send_counts, receive_counts;
+  const std::int64_t own_rows = rows.size(comm.rank()), own_columns = columns.size(comm.rank());
   parallel::agree(comm, [&] {
     sent.reserve(slab.size());
     for (int r = 0; r < comm.size(); ++r) {
-      counts.push_back(own_rows * columns.size(r));
+      send_counts.push_back(own_rows * columns.size(r));
+      receive_counts.push_back(rows.size(r) * own_columns);
       for (std::int64_t row = 0; row < own_rows; ++row) {
         const auto from = slab.begin() + row * columns.total + columns.begin(r);
         sent.insert(sent.end(), from, from + columns.size(r));
       }
     }
+    received.resize(static_cast<std::size_t>(rows.total * own_columns));
   });
   // Sources arrive in the order of their rows.
-  return parallel::exchange<double>(comm, sent, counts).data;
+  parallel::exchange_into<double>(comm, sent, send_counts, received, receive_counts);
+  return received;
 }
 
 }  // namespace mensura::transport

@@ -23,10 +23,10 @@ class GridLayout {
   const parallel::Blocks& slabs() const noexcept { return slabs_; }      ///< of the slowest axis
   const parallel::Blocks& columns() const noexcept { return columns_; }  ///< of the other axes
 
-  /// Collective. Values of the own points as this rank's slab (own rows x the other axes), -inf
-  /// where the cloud has no point.
-  std::vector<double> to_slab(const parallel::Communicator& comm,
-                              std::span<const double> values) const;
+  /// Collective, as the other two without a reduction. Values of the own points as this rank's slab
+  /// (own rows x the other axes), -inf where the cloud has no point.
+  void to_slab(const parallel::Communicator& comm, std::span<const double> values,
+               std::span<double> slab) const;
   /// Collective. From this rank's columns (slowest axis x own columns) to the own points.
   void from_columns(const parallel::Communicator& comm, std::span<const double> columns,
                     std::span<double> values) const {
@@ -39,12 +39,14 @@ class GridLayout {
   }
 
  private:
-  // Own points in the order of the ranks that hold them; there their places in what it holds.
+  // Own points in the order of the ranks that hold them; there their places in what it holds. The
+  // values on the way have memory of their own, so that nothing need be agreed when they travel.
   struct Way {
     std::vector<std::size_t> order;
     std::vector<std::int64_t> counts;
     std::vector<std::size_t> places;
     std::vector<std::int64_t> place_counts;
+    mutable std::vector<double> at_points, at_places;
   };
   Way plan(const parallel::Communicator& comm, const Cloud& cloud, bool slab) const;
   static void collect(const parallel::Communicator& comm, const Way& way,

@@ -70,6 +70,23 @@ Received<T> exchange(const Communicator& comm, std::span<const T> send,
   return received;
 }
 
+/// Collective. A dense exchange of which every rank knows beforehand what it gets, recv_counts[r]
+/// elements from rank r: messages between those that have something for each other and nothing
+/// else. `send` and `recv` are as long as their counts say and do not overlap.
+template <class T>
+  requires std::is_trivially_copyable_v<T>
+void exchange_into(const Communicator& comm, std::span<const T> send,
+                   std::span<const std::int64_t> send_counts, std::span<T> recv,
+                   std::span<const std::int64_t> recv_counts) {
+  constexpr auto width = static_cast<std::int64_t>(sizeof(T));
+  std::vector<std::int64_t> send_bytes(send_counts.begin(), send_counts.end());
+  std::vector<std::int64_t> recv_bytes(recv_counts.begin(), recv_counts.end());
+  for (auto& bytes : send_bytes) bytes *= width;
+  for (auto& bytes : recv_bytes) bytes *= width;
+  exchange_bytes_into(comm, reinterpret_cast<const std::byte*>(send.data()), send_bytes,
+                      reinterpret_cast<std::byte*>(recv.data()), recv_bytes);
+}
+
 /// A non-blocking sparse exchange (NBX: Hoefler, Siebert, Lumsdaine 2010): every rank sends byte
 /// packets to few others and learns who sent to it without any O(size) buffer. begin() is
 /// collective in the sense that all ranks must call it in the same order; progress() may be called

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Communication of whole solves on up to 16 ranks (run.json, communication). In reference/transport
-# 6.1 the plan's products exchange N / P points and borders with neighbours: bytes of a rank stay
-# well below those of gathering all N points, and collectives do not depend on the number of ranks.
+# Communication counted on up to 64 ranks (run.json, communication) against the model of
+# reference/transport 6.1. Per half-iteration of N points on P ranks, in doubles of all ranks:
+#   separable kernel   N on the way to the slabs, N to the columns, N back to the points;
+#   blocked kernel     N (d + 1) through each of the P - 1 steps of the ring;
+#   sparse plan        on each rank N / P and the border that the plan's blur reaches over.
+# No collective grows with the ranks.
 . "$SUPPORT/driver.sh"
 . "$PROJECT/tests/transport/problem.sh"
 
@@ -10,48 +13,90 @@ communicated() {
   sed -n '/"communication"/,/}/p' "$1/run.json" | grep "\"$2\"" | tr -dc 0-9
 }
 
-# exchanged FOLDER: products with the plan, two per sweep and per iteration of the linear solves,
-# and what one rank would receive in bytes if each of them gathered one marginal.
-exchanged() {
-  sed -n '/^  "history": \[/,/^  \]/p' "$1/run.json" | tr -d ' \n' | sed 's/"level":/\n/g' |
-    awk '/"points"/ {
-      match($0, /"points":[0-9]+/); points = substr($0, RSTART + 9, RLENGTH - 9)
+# solve RANKS SIDE FOLDER arguments...: on images of SIDE x SIDE pixels; sets bytes, messages and
+# reductions.
+solve() {
+  local ranks=$1 side=$2 name=$3
+  shift 3
+  run "$ranks" --output "$name" --set plan=false --set output.fields=false \
+    --set "marginals.hill.shape=[$side,$side]" --set "marginals.twins.shape=[$side,$side]" "$@" \
+    deck.yaml
+  messages=$(communicated "$name" messages)
+  bytes=$(communicated "$name" bytes)
+  reductions=$(communicated "$name" reductions)
+}
+
+# sweep RANKS SIDE NAME arguments...: the same of one Sinkhorn sweep, the difference of two runs that
+# meet no tolerance (exit code 4); bytes in doubles per point.
+sweep() {
+  local ranks=$1 side=$2 name=$3 few_bytes few_messages few_reductions
+  shift 3
+  set -- --set method=sinkhorn --set tolerance=1e-300 "$@"
+  solve "$ranks" "$side" "$name-few" "$@" --set solve.max_sinkhorn=5
+  expect_code 4 "$name, few sweeps"
+  few_bytes=$bytes few_messages=$messages few_reductions=$reductions
+  solve "$ranks" "$side" "$name-more" "$@" --set solve.max_sinkhorn=15
+  expect_code 4 "$name, more sweeps"
+  bytes=$(awk "BEGIN { print ($bytes - $few_bytes) / 10 / 8 / $side / $side }")
+  messages=$(awk "BEGIN { print ($messages - $few_messages) / 10 / $ranks }")
+  reductions=$(awk "BEGIN { print ($reductions - $few_reductions) / 10 }")
+  echo "$name, one sweep: $bytes doubles per point, $messages messages per rank," \
+    "$reductions reductions"
+}
+
+for ranks in 4 64; do
+  sweep $ranks 64 "separable-np$ranks" --set regularisation.final=4
+  expect_true "$bytes <= 6 && $bytes > 0" "separable kernel on $ranks ranks: bytes"
+  expect_true "$messages <= 6 * ($ranks - 1)" "separable kernel on $ranks ranks: messages"
+  expect_true "$reductions <= 18" "separable kernel on $ranks ranks: collectives"
+  # Chunks of 32 points have boxes and are filled up: a quarter more.
+  sweep $ranks 64 "blocked-np$ranks" --set regularisation.final=0.1 \
+    --set regularisation.unit=absolute --set cost.name=power --set cost.power=1.5
+  expect_true "$bytes <= 1.25 * 2 * 3 * ($ranks - 1) && $bytes > 0" \
+    "blocked kernel on $ranks ranks: bytes"
+  expect_true "$messages <= 2 * 2 * ($ranks - 1)" "blocked kernel on $ranks ranks: messages"
+  expect_true "$reductions <= 18" "blocked kernel on $ranks ranks: collectives"
+done
+
+# model RANKS FOLDER: products with the plan, two per sweep and per iteration of the linear solves,
+# and the bytes of all of them by the model: a rank wants a square of its N / P points with the
+# pixels within sqrt(27 eps), beyond which no pair is stored, on every side.
+model() {
+  sed -n '/^  "history": \[/,/^  \]/p' "$2/run.json" | tr -d ' \n' | sed 's/"level":/\n/g' |
+    awk -v ranks="$1" '/"points"/ {
+      match($0, /"points":[0-9]+/); points = substr($0, RSTART + 9, RLENGTH - 9) + 0
+      match($0, /"regularisation":[-+.e0-9]+/); eps = substr($0, RSTART + 17, RLENGTH - 17) + 0
       match($0, /"sinkhorn_iterations":[0-9]+/); count = substr($0, RSTART + 22, RLENGTH - 22)
       if (match($0, /"cg_iterations":\[[0-9,]+/)) {
         n = split(substr($0, RSTART + 17, RLENGTH - 17), cg, ",")
         for (i = 1; i <= n; ++i) count += cg[i]
       }
-      products += 2 * count; bytes += 2 * count * points * 8
+      side = sqrt(points / ranks) + 2 * sqrt(27 * eps * points)
+      products += 2 * count
+      bytes += 2 * count * 8 * ranks * (side * side < points ? side * side : points)
     } END { print products, bytes }'
 }
 
-# measure RANKS SIDE: on images of SIDE x SIDE pixels.
-measure() {
-  local ranks=$1 side=$2 name="np$1-$2"
-  run "$ranks" --output "$name" --set tolerance=1e-6 --set plan=false \
-    --set "marginals.hill.shape=[$side,$side]" --set "marginals.twins.shape=[$side,$side]" deck.yaml
+# newton RANKS SIDE
+newton() {
+  local name="newton-np$1-$2"
+  solve "$1" "$2" "$name" --set tolerance=1e-6
   expect_code 0 "$name"
-  read -r products gathered <<< "$(exchanged "$name")"
-  messages=$(communicated "$name" messages)
-  bytes=$(communicated "$name" bytes)
-  reductions=$(communicated "$name" reductions)
-  echo "$name: $products products; $messages messages, $bytes bytes, $reductions reductions;" \
-    "gathered: $gathered bytes per rank"
+  read -r products modelled <<< "$(model "$1" "$name")"
+  echo "$name: $products products; $messages messages, $bytes bytes ($modelled modelled)," \
+    "$reductions reductions"
   expect_true "$products > 100" "$name: products were counted"
 }
-measure 1 32
+newton 1 64
 expect_true "$messages == 0" "one rank sends nothing"
 alone=$reductions
-measure 4 32
-expect_true "$reductions <= 1.3 * $alone" "4 ranks: collectives"
-measure 16 32
-# 64 points per rank with borders of a few pixels, as wide as the plan's blur.
-expect_true "$bytes / 16 <= 0.6 * $gathered" "16 ranks: bytes"
-# Even here a rank does not talk to all 15 others.
-expect_true "$messages / 16 <= 0.9 * 15 * $products" "16 ranks: messages"
-expect_true "$reductions <= 1.3 * $alone" "16 ranks: collectives"
-small=$(awk "BEGIN { print $bytes / $gathered }")
-measure 16 48
-# The two sides are partitioned each for itself: what a rank fetches grows with its points at most.
-expect_true "$bytes / $gathered <= 1.05 * $small" "more points: bytes"
+for ranks in 4 16 64; do
+  newton $ranks 64
+  # The two sides are partitioned each for itself, so that squares meet askew; searches, coarse
+  # levels and the certificate are counted, too. 1.1 to 1.7 was measured.
+  expect_true "$bytes <= 2.2 * $modelled" "$ranks ranks: bytes"
+  # A rank does not talk to all others.
+  expect_true "$messages / $ranks <= 8 * sqrt($ranks) / 2 * $products" "$ranks ranks: messages"
+  expect_true "$reductions <= 1.3 * $alone" "$ranks ranks: collectives"
+done
 finish
