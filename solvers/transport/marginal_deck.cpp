@@ -39,7 +39,7 @@ Variants source_variants() {
       .options = {input::file_option(),
                   input::dataset_option(
                       "dataset in the file: (w,), (h, w) or (l, h, w) is a grid of values; "
-                      "(n, d) with kind: points is n points",
+                      "(n, d) with kind: points is n points, for short points: NAME",
                       "/grey/camera")}};
   const Variant density{
       .name = "density",
@@ -126,9 +126,10 @@ Table marginal_table() {
                     {"like", not_yet},
                     {"normalise", "the key stands at the top level and holds for both marginals"},
                     {"normalize", "the key is normalise, at the top level"},
-                    {"points", "write dataset: NAME and kind: points"},
+                    {"points", "points: NAME stands for dataset: NAME and kind: points"},
                     {"generate", "give a formula: density: \"...\" and shape: [...]"}},
-          .checks = {check_density_kind, check_density_variables}};
+          .checks = {check_density_kind, check_density_variables},
+          .aliases = {{.key = "points", .stands_for = "dataset", .also = "kind", .as = "points"}}};
 }
 
 MarginalSpec marginal_from(const std::string& name, const Node& node) {

@@ -12,6 +12,34 @@ namespace mensura::input {
 
 using Form = RawNode::Form;
 
+namespace {
+
+// The section with its aliases written out.
+RawNode without_aliases(const Table& table, const RawNode& raw) {
+  RawNode result = raw;
+  for (const Alias& alias : table.aliases) {
+    const RawNode* also = result.find(alias.also);
+    if (result.find(alias.key) == nullptr || result.find(alias.stands_for) != nullptr ||
+        (also != nullptr && also->text != alias.as)) {
+      continue;  // an unknown key
+    }
+    const auto at = std::find_if(result.children.begin(), result.children.end(),
+                                 [&](const RawNode& child) { return child.key == alias.key; });
+    at->key = alias.stands_for;
+    if (also != nullptr) continue;
+    RawNode more;
+    more.form = Form::scalar;
+    more.text = alias.as;
+    more.mark = at->mark;
+    more.key = alias.also;
+    more.key_mark = at->key_mark;
+    result.children.push_back(std::move(more));
+  }
+  return result;
+}
+
+}  // namespace
+
 // The keys of one occurrence of a table.
 struct Reader::ActiveKeys {
   std::deque<Option> selectors{};              // made for the keys that choose a variant
@@ -198,7 +226,11 @@ Reader::ValuePtr Reader::read_table(const Table& table, const RawNode* raw, cons
     reject(*value, found_text(*raw), "a section of keys");
     return value;
   }
-  read_into(table, *raw, *value);
+  if (table.aliases.empty()) {
+    read_into(table, *raw, *value);
+  } else {
+    read_into(table, without_aliases(table, *raw), *value);
+  }
   tables_.emplace_back(&table, value);
   return value;
 }

@@ -106,6 +106,15 @@ struct Hint {
   std::string advice{};
 };
 
+/// A short way to write two keys: `key: VALUE` stands for `stands_for: VALUE` and `also: as`. Taken
+/// where neither of the two is given, or the second as it would be.
+struct Alias {
+  std::string key{};
+  std::string stands_for{};
+  std::string also{};
+  std::string as{};
+};
+
 /// The keys of a section.
 struct Table {
   std::string name{};  ///< heading in the reference where the table stands by itself
@@ -115,6 +124,7 @@ struct Table {
   std::string shorthand{};  ///< key that a scalar in place of the section gives (kl = {name: kl})
   std::vector<Hint> hints{};
   std::vector<Check> checks{};
+  std::vector<Alias> aliases{};
 };
 
 /// A prefix of PETSc options that a driver uses ("transport_newton_").

@@ -70,7 +70,7 @@ TEST(TransportDeck, EveryKey) {
       "marginals:\n"
       "  p: {file: c.h5, dataset: /p, kind: points, weights: /w, rows: {start: 1, stop: 9, step: "
       "2}}\n"
-      "  q: {file: c.h5, dataset: /q, kind: points, floor: 0.5}\n"
+      "  q: {file: c.h5, points: /q, floor: 0.5}\n"
       "graph: {edges: [[q, p, 0.5]]}\n"
       "normalise: false\n"
       "cost: {name: power, power: 1.5}\n"
@@ -88,6 +88,9 @@ TEST(TransportDeck, EveryKey) {
   EXPECT_EQ(p.rows.start, 1);
   EXPECT_EQ(p.rows.stop.value(), 9);
   EXPECT_EQ(p.rows.step, 2);
+  const MarginalSpec& q = problem.marginals[1];  // by its short form
+  EXPECT_EQ(q.kind, MarginalKind::points);
+  EXPECT_EQ(q.dataset, "/q");
   EXPECT_EQ(problem.marginals[1].rows.step, 1);
   EXPECT_FALSE(problem.marginals[1].rows.stop.has_value());
   EXPECT_EQ(problem.edges[0].from, 1U);
