@@ -179,6 +179,11 @@ Table solve_table() {
                    .default_value = "100000",
                    .range = "[1, 1000000000]",
                    .help = "most Sinkhorn sweeps for each regularisation"},
+                  {.key = "sweeps",
+                   .kind = Kind::integer,
+                   .default_value = "20",
+                   .range = "[4, 1000000]",
+                   .help = "Sinkhorn sweeps before the first Newton step at a regularisation"},
                   {.key = "hessian",
                    .kind = Kind::choice,
                    .default_value = "full",
@@ -335,6 +340,7 @@ Problem problem_from(const input::Deck& deck) {
   problem.max_sinkhorn = deck["solve"]["max_sinkhorn"].integer();
   problem.max_newton = deck["solve"]["max_newton"].integer();
   problem.hessian = chosen<Hessian>(hessian_names, deck["solve"]["hessian"]);
+  problem.warm_sweeps = static_cast<int>(deck["solve"]["sweeps"].integer());
   problem.kept_per_point = deck["solve"]["kept"].real();
   problem.write_plan = deck["plan"].flag();
   return problem;

@@ -159,6 +159,7 @@ bool Multiscale::start_newton(const Stage& stage, Potentials start, const Newton
   options.most_pairs = options_.most_pairs;
   options.hessian = options_.hessian;
   options.kept_per_point = options_.kept_per_point;
+  options.warm_sweeps = options_.warm_sweeps;
   newton_ = std::make_unique<Newton>(*plan_, std::move(start), options);
   if (memory != nullptr ? newton_->resume(*memory) : newton_->begin()) return true;
   newton_.reset();

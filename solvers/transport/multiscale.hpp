@@ -35,6 +35,7 @@ struct MultiscaleOptions {
   double first_epsilon = 0;  ///< where the coarsest level begins
   Hessian hessian = Hessian::full;
   double kept_per_point = 2;       ///< of the count rule
+  int warm_sweeps = 20;            ///< before the first Newton step of a stage
   const CostRows* rows = nullptr;  ///< of a cost matrix, in place of a cost; outlives the object
 };
 

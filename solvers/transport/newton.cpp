@@ -308,16 +308,26 @@ std::optional<SparsePlan> Newton::thinned() const {
 
 // The Newton direction, with the shift raised until it is one that can be followed.
 Newton::Direction Newton::direction() {
-  const auto extra = [&](const Cloud& cloud, std::span<const double> potential) {
-    std::vector<double> result(std::isinf(options_.rho) ? 0 : cloud.own());
+  // What the diagonals have beside the sums of the plan: a penalty's part, what was left out.
+  const auto extra = [&](const Cloud& cloud, std::span<const double> potential,
+                         std::span<const double> all, std::span<const double> kept) {
+    std::vector<double> result;
+    if (std::isinf(options_.rho) && kept.empty()) return result;
+    result.resize(cloud.own(), 0.0);
     for (std::size_t i = 0; i < result.size(); ++i) {
-      result[i] =
+      if (!kept.empty()) result[i] = std::max(0.0, all[i] - kept[i]);
+      if (std::isinf(options_.rho)) continue;
+      result[i] +=
           options_.epsilon / options_.rho * target(cloud.mass[i], potential[i], options_.rho);
     }
     return result;
   };
   const std::optional<SparsePlan> thin = thinned();
-  const Laplacian laplacian(thin ? *thin : plan_, extra(plan_.x(), at_.f), extra(plan_.y(), at_.g));
+  const std::span<const double> none;
+  const Laplacian laplacian(
+      thin ? *thin : plan_,
+      extra(plan_.x(), at_.f, plan_.row_sums(), thin ? thin->row_sums() : none),
+      extra(plan_.y(), at_.g, plan_.column_sums(), thin ? thin->column_sums() : none));
   std::vector<double> rhs(static_cast<std::size_t>(laplacian.own())), solution;
   laplacian.right_hand_side(state_.row_residual, state_.column_residual, rhs);
   Direction result;

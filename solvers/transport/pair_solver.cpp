@@ -127,6 +127,7 @@ MultiscaleOptions options_of(const Problem& problem, double epsilon, bool only_s
                            : std::max(small_plan, most_pairs_per_point * (points / ranks + 1));
   options.hessian = problem.hessian;
   options.kept_per_point = problem.kept_per_point;
+  options.warm_sweeps = problem.warm_sweeps;
   return options;
 }
 

@@ -92,6 +92,7 @@ struct Problem {
   std::optional<double> initial_regularisation{};
   Hessian hessian = Hessian::full;
   double kept_per_point = 2;  ///< of the count rule
+  int warm_sweeps = 20;       ///< before the first Newton step at a regularisation
   bool write_plan = true;
 };
 

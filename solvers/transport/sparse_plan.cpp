@@ -127,24 +127,28 @@ void SparsePlan::multiply_transposed(std::span<const double> u, std::span<double
 SparsePlan SparsePlan::thinned(const Keep& keep) const {
   SparsePlan result =
       cost_ != nullptr ? SparsePlan(comm_, x_, y_, *cost_) : SparsePlan(comm_, x_, y_, *rows_);
-  std::vector<double> sums(ghosts_.size());
+  std::vector<double> sums(ghosts_.size()), columns(ghosts_.size(), 0.0);
   ghosts_.forward(column_sums_, sums);
   result.pairs_.numbers = pairs_.numbers;
   result.pairs_.starts.push_back(0);
   for (std::size_t i = 0; i < x_.own(); ++i) {
+    double sum = 0;
     for (auto k = static_cast<std::size_t>(pairs_.starts[i]);
          k < static_cast<std::size_t>(pairs_.starts[i + 1]); ++k) {
       if (!keep(i, values_[k], sums[pairs_.columns[k]])) continue;
       result.pairs_.columns.push_back(pairs_.columns[k]);
       result.pairs_.cost.push_back(pairs_.cost[k]);
       result.values_.push_back(values_[k]);
+      sum += values_[k];
+      columns[pairs_.columns[k]] += values_[k];
     }
+    result.row_sums_.push_back(sum);
     result.pairs_.starts.push_back(static_cast<std::int64_t>(result.pairs_.columns.size()));
   }
   result.total_ = comm_.sum(static_cast<std::int64_t>(result.pairs_.columns.size()));
   result.ghosts_ = Ghosts(comm_, y_.own(), pairs_.numbers);
-  result.row_sums_ = row_sums_;
-  result.column_sums_ = column_sums_;
+  result.column_sums_.resize(y_.own());
+  result.ghosts_.add(columns, result.column_sums_);
   return result;
 }
 

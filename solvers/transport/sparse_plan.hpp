@@ -66,7 +66,7 @@ class SparsePlan {
   void multiply(std::span<const double> v, std::span<double> result) const;  ///< P v (own y -> x)
   void multiply_transposed(std::span<const double> u, std::span<double> result) const;
 
-  /// The plan with fewer pairs but the sums of all, for Hessians that leave out entries: those with
+  /// The plan with fewer pairs and their sums, for Hessians that leave out entries: those with
   /// keep(row, value, its column's sum) false.
   using Keep = std::function<bool(std::size_t row, double value, double column_sum)>;
   SparsePlan thinned(const Keep& keep) const;

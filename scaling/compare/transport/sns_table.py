@@ -5,14 +5,14 @@
 
 usage: sns_table.py [--tolerance 1e-11] [--ranks 1] [--small] [--only assignment ...]
 
-Writes the masses to an HDF5 file and runs the driver twice on each: Newton's method with all that it does by itself
-(levels and regularisation scaling included), and over-relaxed Sinkhorn iteration. Costs are scaled to a maximum of one;
-on grids that is done by the regularisation. The assignment has a matrix for its cost, where the driver has no Newton
-steps. Beside them stand the published
-numbers, where the problem is the published one or alike (20 + 9: sweeps and Newton steps), and those of a NumPy program
-on the very same problems: plain and over-relaxed Sinkhorn, and Newton with a count rule (the largest 2/n of the plan,
-as published) and a mass rule (dropped mass below a hundredth of the error). The images are strokes like digits, not
-the published digits.
+Writes masses and cost matrices, scaled to a maximum of one, to an HDF5 file and runs the driver on the very problem of
+the method: a matrix of costs, one regularisation, 20 to 200 sweeps, then Newton steps with all of the plan (`full`),
+with what the mass rule keeps (dropped mass below a hundredth of the error) and what the count rule keeps (2 entries per
+point, 15 for l1 costs, as published), and over-relaxed Sinkhorn iteration. One more row is Newton's method as the
+driver does it by itself where the problem has a geometry: levels and regularisation scaling included. Beside them stand
+the published numbers, where the problem is the published one or alike (20 + 9: sweeps and Newton steps), and those of
+a NumPy program on the same problems: plain and over-relaxed Sinkhorn, count rule and mass rule. The images are strokes
+like digits, not the published digits.
 """
 import argparse
 import pathlib
@@ -28,18 +28,16 @@ import launch  # noqa: E402
 REGULARISATION = 1 / 1200
 DECK = """mensura: 1
 marginals:
-  a: {{file: sns.h5, dataset: /{name}/{a}}}
-  b: {{file: sns.h5, dataset: /{name}/{b}}}
+  a: {{file: sns.h5, {a}}}
+  b: {{file: sns.h5, {b}}}
 cost: {cost}
 regularisation: {{final: {final:.17g}, unit: absolute}}
 tolerance: {tolerance}
 method: {method}
 plan: false
 """
-# A matrix needs no places, but marginals are rows of some dataset.
-MATRIX = {"a": "points, kind: points, weights: /assignment/a", "b": "points, kind: points, weights: /assignment/b",
-          "cost": "{name: matrix, file: sns.h5, dataset: /assignment/cost}"}
-GRIDS = {"a": "a", "b": "b"}
+# Before the first Newton step, as many as the NumPy program makes.
+SWEEPS = {"assignment": 20, "images_l2": 20, "images_l1": 200, "line_w2": 50, "line_w1": 200}
 # Published (sweeps + Newton steps; Sinkhorn), then the NumPy program: Sinkhorn, over-relaxed, count rule, mass rule.
 KNOWN = {
     "assignment": ("20 + 9", "56199", "32000", "3750", "20 + 53", "20 + 8"),
@@ -65,6 +63,16 @@ def stroke(size, seed):
     return image
 
 
+def grid(masses, cost, scale):
+    """A problem on a grid: masses, places, the deck's word for the cost, and what it is divided by."""
+    shape = masses["a"].shape
+    axes = [(np.arange(n) + 0.5) / max(shape) for n in shape]
+    places = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(shape))
+    apart = np.abs(places[:, None, :] - places[None, :, :])
+    costs = ((apart if cost == "l1" else apart**2).sum(-1)) / scale
+    return {**masses, "cost": costs, "points": np.arange(float(len(places)))[:, None]}, cost, scale
+
+
 def images(size):
     masses = []
     for seed in (0, 1):
@@ -88,14 +96,32 @@ def line(count):
 
 
 def problems(small):
-    """Datasets, words of the deck and largest cost of every problem. Those on a line were not scaled."""
+    """Datasets, the cost where there is a geometry, and its largest value. Those on a line were not scaled."""
     size = 14 if small else 28
     across = 2 * (size - 1) / size, 2 * 13 / 14
-    return {"assignment": (assignment(150 if small else 500), MATRIX, 1.0),
-            "images_l2": (images(size), {**GRIDS, "cost": "squared_euclidean"}, across[0] ** 2 / 2),
-            "images_l1": (images(14), {**GRIDS, "cost": "l1"}, across[1]),
-            "line_w2": (line(150), {**GRIDS, "cost": "squared_euclidean"}, 1.0),
-            "line_w1": (line(150), {**GRIDS, "cost": "l1"}, 1.0)}
+    return {"assignment": (assignment(150 if small else 500), None, 1.0),
+            "images_l2": grid(images(size), "squared_euclidean", across[0] ** 2 / 2),
+            "images_l1": grid(images(14), "l1", across[1]),
+            "line_w2": grid(line(150), "squared_euclidean", 1.0),
+            "line_w1": grid(line(150), "l1", 1.0)}
+
+
+def runs(name, cost, scale):
+    """The rows of a problem: words, method, deck, settings."""
+    # A matrix needs no places, but marginals are rows of some dataset.
+    sides = {side: f"points: /{name}/points, weights: /{name}/weights_{side}" for side in "ab"}
+    matrix = {**sides, "cost": f"{{name: matrix, file: sns.h5, dataset: /{name}/cost}}", "final": REGULARISATION}
+    single = [f"regularisation.initial={REGULARISATION:.17g}", f"solve.sweeps={SWEEPS[name]}",
+              "solve.max_newton=1000"]
+    kept = 15 if cost == "l1" else 2
+    rows = [("full", "newton", matrix, single),
+            ("mass rule", "newton", matrix, [*single, "solve.hessian=mass"]),
+            ("count rule", "newton", matrix, [*single, "solve.hessian=count", f"solve.kept={kept}"]),
+            ("sinkhorn", "sinkhorn", matrix, single)]
+    if cost:
+        places = {side: f"dataset: /{name}/{side}" for side in "ab"}
+        rows.append(("newton, levels", "newton", {**places, "cost": cost, "final": REGULARISATION * scale}, []))
+    return rows
 
 
 def number(record, name):
@@ -103,14 +129,13 @@ def number(record, name):
     return "-" if value is None else f"{value:.1e}"
 
 
-def counts(options, folder, name, words, scale, method):
+def counts(options, folder, method, words, settings):
     """Stages of the run in words; the last stage, which is the one at the wanted regularisation, and the sums."""
-    deck = folder / f"{name}.yaml"
-    deck.write_text(DECK.format(name=name, final=REGULARISATION * scale, tolerance=options.tolerance, method=method,
-                                **words))
+    deck = folder / "deck.yaml"
+    deck.write_text(DECK.format(tolerance=options.tolerance, method=method, **words))
     try:
-        record = launch.run(options.program, options.ranks, deck, folder / "out", options.set, options.mpiexec,
-                            options.limit, accepted=(0, 4))
+        record = launch.run(options.program, options.ranks, deck, folder / "out", [*settings, *options.set],
+                            options.mpiexec, options.limit, accepted=(0, 4))
     except (RuntimeError, launch.TimeoutExpired) as error:
         said = [line.split(": ", 2)[-1] for line in str(error).splitlines() if line.startswith("mensura-transport:")]
         return f"{'-':>12} {'-':>14} {(said or str(error).splitlines())[0]}"
@@ -146,12 +171,14 @@ def main():
             for name, (datasets, _, _) in chosen.items():
                 for key, values in datasets.items():
                     file[f"{name}/{key}"] = values
+                for side in "ab":
+                    file[f"{name}/weights_{side}"] = datasets[side].ravel()
         print(f"{'':12} {'':20} {'last stage':>12} {'all stages':>14}   (sweeps + Newton steps)")
         for name in options.only:
             published, sinkhorn, plain, relaxed, count, mass = KNOWN[name]
-            for method in ("newton", "sinkhorn"):
-                print(f"{name if method == 'newton' else '':<12} {'mensura ' + method:<20} "
-                      f"{counts(options, folder, name, *chosen[name][1:], method)}", flush=True)
+            for number_of_row, (row, method, words, settings) in enumerate(runs(name, *chosen[name][1:])):
+                print(f"{'' if number_of_row else name:<12} {row:<20} "
+                      f"{counts(options, folder, method, words, settings)}", flush=True)
             print(f"{'':12} published: {published}, Sinkhorn {sinkhorn}; NumPy: Sinkhorn {plain}, over-relaxed "
                   f"{relaxed}, count rule {count}, mass rule {mass}", flush=True)
 

@@ -62,6 +62,7 @@ TEST(TransportDeck, DefaultsOfTheSmallestDeck) {
   EXPECT_EQ(problem.seed, 1U);
   EXPECT_EQ(problem.max_sinkhorn, 100000);
   EXPECT_EQ(problem.max_newton, 60);
+  EXPECT_EQ(problem.warm_sweeps, 20);
   EXPECT_TRUE(problem.write_plan);
 }
 
@@ -77,7 +78,7 @@ TEST(TransportDeck, EveryKey) {
       "regularisation: {final: 1e-3, unit: diameter_squared}\n"
       "tolerance: 1e-6\n"
       "method: sinkhorn\n"
-      "solve: {max_newton: 7, max_sinkhorn: 1e6}\n"
+      "solve: {max_newton: 7, max_sinkhorn: 1e6, sweeps: 50}\n"
       "unbalanced: {penalty: total_variation, strength: 0.1}\n"
       "divergence: true\n"
       "plan: false\n"
@@ -105,6 +106,7 @@ TEST(TransportDeck, EveryKey) {
   EXPECT_EQ(problem.method, Method::sinkhorn);
   EXPECT_EQ(problem.max_newton, 7);
   EXPECT_EQ(problem.max_sinkhorn, 1000000);
+  EXPECT_EQ(problem.warm_sweeps, 50);
   EXPECT_EQ(problem.relaxation, Relaxation::total_variation);
   EXPECT_EQ(problem.strength, 0.1);
   EXPECT_TRUE(problem.divergence);
