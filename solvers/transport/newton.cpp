@@ -161,7 +161,7 @@ bool Newton::begin() {
   sinkhorn(options_.warm_sweeps);
   if (plan_.drift(at_, options_.epsilon) > SparsePlan::margin) {
     if (!search()) return false;
-    sinkhorn(1);
+    sinkhorn(options_.warm_sweeps);
   }
   state_ = evaluate(at_);
   sweep_to_the_end();
