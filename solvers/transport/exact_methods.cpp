@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
+#include "parallel/by_index.hpp"
 #include "transport/certificate.hpp"
 #include "transport/line.hpp"
 
@@ -35,6 +37,35 @@ double largest(const parallel::Communicator& comm, std::span<const double> value
   return comm.max(most);
 }
 
+PlanAnswer plan_of(const parallel::Communicator& comm, const Marginal& a, const Marginal& b) {
+  const std::vector<LineEntry> entries =
+      line_plan(comm, {a.coordinates, a.mass}, {b.coordinates, b.mass});
+  PlanAnswer plan;
+  plan.edge = a.name + "-" + b.name;
+  std::vector<std::uint64_t> columns, numbers;
+  std::vector<double> ids;
+  const auto first =
+      static_cast<std::uint64_t>(comm.exclusive_scan(static_cast<std::int64_t>(b.mass.size())));
+  parallel::agree(comm, [&] {
+    plan.row_ids = a.ids;
+    plan.row_starts.assign(a.mass.size() + 1, 0);
+    for (const LineEntry& entry : entries) {
+      ++plan.row_starts[static_cast<std::size_t>(entry.row) + 1];
+      columns.push_back(static_cast<std::uint64_t>(entry.column));
+      plan.values.push_back(entry.mass);
+    }
+    std::partial_sum(plan.row_starts.begin(), plan.row_starts.end(), plan.row_starts.begin());
+    for (std::size_t j = 0; j < b.mass.size(); ++j) {
+      numbers.push_back(first + j);
+      ids.push_back(static_cast<double>(b.ids[j]));  // below 2^53
+    }
+  });
+  const std::vector<double> block = parallel::to_blocks(comm, ids, 1, numbers, b.total);
+  const std::vector<double> found = parallel::fetch_rows(comm, block, b.total, 1, columns);
+  plan.columns.assign(found.begin(), found.end());
+  return plan;
+}
+
 }  // namespace
 
 Answer exact_answer(const parallel::Communicator& comm, const Problem& problem, const Marginal& a,
@@ -59,6 +90,7 @@ Answer exact_answer(const parallel::Communicator& comm, const Problem& problem, 
     for (double& g : line.potential_b) g *= weight;
     answer.nodes[0].potential = std::move(line.potential_a);
     answer.nodes[1].potential = std::move(line.potential_b);
+    if (problem.write_plan) answer.plan = plan_of(comm, a, b);
   } else if (problem.method == Method::circle) {
     answer.method = "circle";
     answer.cost_linear = weight * circle_cost(comm, first, second, problem.cost.period[0], power);

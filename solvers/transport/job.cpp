@@ -218,9 +218,8 @@ void TransportJob::finish(run::Context& context) {
 
 void TransportJob::solve_exactly(run::Context& context) {
   const auto phase = context.timers.phase("solve");
-  if (problem_.write_plan) {
-    context.log(fmt::format("method {} writes no plan; its maps and potentials tell as much",
-                            name_of(problem_.method)));
+  if (problem_.write_plan && problem_.method != Method::line) {
+    context.log(fmt::format("method {} writes no plan", name_of(problem_.method)));
   }
   answer_ = exact_answer(comm_, problem_, side(0), side(1), context.poll);
 }

@@ -47,6 +47,20 @@ struct LineMap {
 LineMap line_map(const parallel::Communicator& comm, const Weighted& a, const Weighted& b,
                  double power);
 
+/// Mass between an own point of the first measure and a point of the second, which is counted
+/// through the ranks.
+struct LineEntry {
+  std::int64_t row, column;
+  double mass;
+};
+
+/// Collective. The entries of line_map's coupling, at most n + m - 1 over all ranks, rows ascending
+/// and each in the order of the second measure: of points at one position the one with the lower
+/// number comes first. Errors and memory as line_cost; independent of the number of ranks where the
+/// points' numbers are.
+std::vector<LineEntry> line_plan(const parallel::Communicator& comm, const Weighted& a,
+                                 const Weighted& b);
+
 /// Collective. The same cost on a circle of the given period with d(x, y)^p, p >= 1, for positions
 /// anywhere on the line. The minimum over the shift t of one distribution function against the
 /// other is convex and piecewise linear in t (Delon, Salomon, Sobolevski 2010): a safeguarded

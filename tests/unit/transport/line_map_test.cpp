@@ -197,5 +197,64 @@ TEST(LineTerms, SmallRisesKeepTheirDigits) {
   }
 }
 
+// The coupling's entries: marginals exact, ordered as the line is, cost that of the map; the same
+// on all ranks.
+TEST(LinePlan, EntriesCarryTheCoupling) {
+  const auto comm = Communicator::world();
+  for (const unsigned seed : {1U, 2U, 3U}) {
+    std::minstd_rand draw(seed);
+    // Few positions, so that many points share one; masses are whole numbers.
+    Measure a, b;
+    for (int i = 0; i < 60; ++i) {
+      a.positions.push_back(static_cast<double>(draw() % 20) / 7);
+      a.mass.push_back(static_cast<double>(1 + draw() % 8));
+    }
+    double left = std::accumulate(a.mass.begin(), a.mass.end(), 0.0);
+    while (left > 0) {
+      b.positions.push_back(static_cast<double>(draw() % 30) / 11);
+      b.mass.push_back(std::min(left, static_cast<double>(1 + draw() % 8)));
+      left -= b.mass.back();
+    }
+    const auto own_a = own_part(comm, a, in_blocks), own_b = own_part(comm, b, in_blocks);
+    const auto entries = line_plan(comm, own_a.view(), own_b.view());
+    EXPECT_LE(comm.sum(static_cast<std::int64_t>(entries.size())),
+              static_cast<std::int64_t>(a.size() + b.size()) - 1);
+    std::vector<std::int64_t> dense(a.size() * b.size(), 0);  // masses are whole numbers
+    for (std::size_t e = 0; e < entries.size(); ++e) {
+      if (e > 0) {
+        EXPECT_GE(entries[e].row, entries[e - 1].row);
+      }
+      const std::size_t row = own_a.numbers[static_cast<std::size_t>(entries[e].row)];
+      const auto mass = static_cast<std::int64_t>(entries[e].mass);
+      EXPECT_EQ(static_cast<double>(mass), entries[e].mass);
+      dense[row * b.size() + static_cast<std::size_t>(entries[e].column)] += mass;
+    }
+    comm.sum(std::span<std::int64_t>(dense));
+    double cost = 0;
+    std::vector<double> columns(b.size(), 0.0);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      double row = 0;
+      for (std::size_t j = 0; j < b.size(); ++j) {
+        const auto mass = static_cast<double>(dense[i * b.size() + j]);
+        row += mass;
+        columns[j] += mass;
+        cost += mass * std::pow(a.positions[i] - b.positions[j], 2);
+        // Monotone: nobody to the left goes further to the right.
+        for (std::size_t k = 0; k < a.size() && mass > 0; ++k) {
+          if (a.positions[k] >= a.positions[i]) continue;
+          for (std::size_t l = 0; l < b.size(); ++l) {
+            if (b.positions[l] > b.positions[j]) {
+              ASSERT_EQ(dense[k * b.size() + l], 0);
+            }
+          }
+        }
+      }
+      EXPECT_EQ(row, a.mass[i]);
+    }
+    EXPECT_EQ(columns, b.mass);
+    EXPECT_NEAR(cost, line_cost(comm, own_a.view(), own_b.view(), 2), 1e-12 * cost);
+  }
+}
+
 }  // namespace
 }  // namespace mensura::transport::test
