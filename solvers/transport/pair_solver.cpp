@@ -18,6 +18,8 @@ constexpr std::int64_t coarsest_points = 256;
 constexpr std::int64_t small_plan = std::int64_t{1} << 20U;
 // Pairs within so many regularisations of the potentials take part in the exact solution.
 constexpr double cut_units = 20;
+// Below so many costs of a move by one spacing nothing is gained but work (transport_robust 3).
+constexpr double sharpest_share = 1.0 / 64;
 // Its start need not be better than that (L1 error of a marginal).
 constexpr double start_tolerance = 1e-4;
 
@@ -182,7 +184,14 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
   if (centring_) diameter = diameter_of(comm, x, y);
   largest_cost_ = matrix ? rows_->largest(comm) : cost_->of_distance(diameter);
   check_resolution(epsilon_, largest_cost_);
-  choose(problem, !matrix && epsilon_ > fattest_newton * cost_->of_distance(spacing));
+  const double step = matrix ? 0 : cost_->of_distance(spacing);
+  choose(problem, !matrix && epsilon_ > fattest_newton * step);
+  if (epsilon_ < sharpest_share * step && method_ == "newton") {
+    reason_ += fmt::format(
+        "; the regularisation is {:.2g} of the cost of one spacing, which is sharp and slow: a "
+        "quarter is regularisation: {{final: {:.3g}, unit: absolute}}",
+        epsilon_ / step, step / 4);
+  }
   MultiscaleOptions options =
       options_of(problem, epsilon_, method_ == "sinkhorn", comm.size(), std::max(x.total, y.total));
   options.symmetric = &a == &b;
