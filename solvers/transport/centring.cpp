@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "parallel/exact_sum.hpp"
 
@@ -11,33 +10,38 @@ namespace mensura::transport {
 
 namespace {
 
-// Centre of mass and diagonal of the box around the points.
+// Centre of mass and root mean square distance from it, which a single outlier does not govern.
 struct Place {
   std::vector<double> mean;
-  double width = 0;
+  double spread = 0;
 };
 
 Place place_of(const parallel::Communicator& comm, const Marginal& marginal) {
   const auto d = static_cast<std::size_t>(marginal.dimension);
   std::vector<parallel::ExactSum> sums(d + 1);
-  std::vector<double> least(d, std::numeric_limits<double>::infinity()), most(d, -least[0]);
   for (std::size_t i = 0; i < marginal.mass.size(); ++i) {
     for (std::size_t j = 0; j < d; ++j) {
-      const double z = marginal.coordinates[i * d + j];
-      least[j] = std::min(least[j], z);
-      most[j] = std::max(most[j], z);
-      sums[j].add(marginal.mass[i] * z);
+      sums[j].add(marginal.mass[i] * marginal.coordinates[i * d + j]);
     }
     sums[d].add(marginal.mass[i]);
   }
   parallel::reduce(comm, sums);
   Place place;
-  for (std::size_t j = 0; j < d; ++j) {
-    place.mean.push_back(sums[j].value() / sums[d].value());
-    place.width = std::hypot(place.width, comm.max(most[j]) - comm.min(least[j]));
+  for (std::size_t j = 0; j < d; ++j) place.mean.push_back(sums[j].value() / sums[d].value());
+  parallel::ExactSum square;
+  for (std::size_t i = 0; i < marginal.mass.size(); ++i) {
+    for (std::size_t j = 0; j < d; ++j) {
+      const double z = marginal.coordinates[i * d + j] - place.mean[j];
+      square.add(marginal.mass[i] * z * z);
+    }
   }
+  parallel::reduce(comm, {&square, 1});
+  place.spread = std::sqrt(square.value() / sums[d].value());
   return place;
 }
+
+// Means within so many spreads of each other leave things as they are.
+constexpr double near = 4;
 
 double dot(std::span<const double> a, std::span<const double> b) {
   double sum = 0;
@@ -54,7 +58,7 @@ std::optional<Centring> Centring::of(const parallel::Communicator& comm, const M
   const auto d = x.mean.size();
   std::vector<double> way(d);
   for (std::size_t j = 0; j < d; ++j) way[j] = y.mean[j] - x.mean[j];
-  if (std::sqrt(dot(way, way)) <= std::max(x.width, y.width)) return std::nullopt;
+  if (std::sqrt(dot(way, way)) <= near * std::max(x.spread, y.spread)) return std::nullopt;
   Centring centring;
   centring.weight_ = weight;
   centring.constant_ = weight * dot(way, way);

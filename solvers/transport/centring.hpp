@@ -17,7 +17,7 @@ namespace mensura::transport {
 /// (reference/transport 1.1). Without it the digits of the potentials would be spent on |s|.
 class Centring {
  public:
-  /// Collective. Nothing where the means are no further apart than one of the measures is wide, and
+  /// Collective. Nothing where the means are within four root mean square widths of a measure, and
   /// for two grids, which have one origin. `weight` is w.
   static std::optional<Centring> of(const parallel::Communicator& comm, const Marginal& a,
                                     const Marginal& b, double weight);

@@ -272,6 +272,7 @@ CostSpec cost_from(const Node& node) {
   CostSpec cost;
   cost.kind = chosen<CostKind>(cost_names, node["name"]);
   if (cost.kind == CostKind::power) cost.power = node["power"].real();
+  if (cost.power == 2 && cost.kind == CostKind::power) cost.kind = CostKind::squared_euclidean;
   if (cost.kind == CostKind::periodic) cost.period = node["period"].reals();
   if (cost.kind == CostKind::matrix) {
     cost.file = node["file"].path();

@@ -216,10 +216,11 @@ bool Multiscale::sweep(const std::function<void()>& poll) {
   }
   sinkhorn_.sweeps += before;
   // The update of a potential that doubles cannot resolve says nothing of the plan's marginals.
-  const double rounding = resolution(at_);
-  sinkhorn_.error_l1 = std::max(sinkhorn_.error_l1 / options_.mass, rounding);
+  const double rounding = resolution(at_), measured = sinkhorn_.error_l1 / options_.mass;
+  sinkhorn_.error_l1 = std::max(measured, rounding);
   if (rounding > tolerance) sinkhorn_.converged = false;
-  return sinkhorn_.converged || rounding > tolerance || sinkhorn_.sweeps >= limit;
+  const bool resolved = rounding > tolerance && measured < most_units * rounding;
+  return sinkhorn_.converged || resolved || sinkhorn_.sweeps >= limit;
 }
 
 // Collective. Relative change of the plan's entries by one unit in the last place of a potential.

@@ -19,7 +19,7 @@ namespace {
 // Constants of reference/transport_robust 1.
 constexpr double most_move = 20;      // CAP: largest change of f + g in a step, in units of eps
 constexpr double first_kappa = 0.01;  // the shift is kappa * min(error, 1) * diagonal
-constexpr double least_kappa = 1e-3;
+constexpr double least_kappa = 1e-3, most_kappa = 1e12;
 constexpr double least_shift = 1e-12;
 constexpr int most_solves = 4;          // per step, with larger and larger shifts
 constexpr double decrease = 1e-4;       // sufficient increase of the dual objective
@@ -397,6 +397,8 @@ bool Newton::step() {
   }
   if (report_.steps >= options_.max_steps || !std::isfinite(state_.error) || stuck()) return true;
   ++report_.steps;
+  const Potentials before = at_;
+  const double objective = state_.objective, error = state_.error;
   const Direction way = direction();
   double damping = 0;
   const bool good = way.good && line_search(way, damping);
@@ -407,8 +409,19 @@ bool Newton::step() {
   }
   if (!good) sinkhorn(rescue_sweeps);
   if (!good || state_.largest >= options_.tolerance) sinkhorn(1);
-  if (plan_.drift(at_, options_.epsilon) > SparsePlan::margin && !search()) return true;
+  const bool drifted = plan_.drift(at_, options_.epsilon) > SparsePlan::margin;
+  if (drifted && !search()) return true;
   state_ = evaluate(at_);
+  // The line search knows the support of the step alone: pairs outside may have come to weigh more
+  // than it gained.
+  const double lost = objective - state_.objective;
+  if (drifted && !(lost <= resolved * std::abs(objective)) && !(state_.error < error)) {
+    at_ = before;
+    kappa_ *= 100;
+    if (!search()) return true;
+    state_ = evaluate(at_);
+  }
+  kappa_ = std::min(kappa_, most_kappa);
   if (!std::isfinite(state_.error)) {
     // A step may have lifted pairs that were outside the support beyond the range of doubles.
     sinkhorn(rescue_sweeps);

@@ -18,6 +18,8 @@ constexpr std::int64_t coarsest_points = 256;
 constexpr std::int64_t small_plan = std::int64_t{1} << 20U;
 // Pairs within so many regularisations of the potentials take part in the exact solution.
 constexpr double cut_units = 20;
+// Least regularisation that doubles resolve beside the largest cost.
+constexpr double least_share = 1e-14;
 // Below so many costs of a move by one spacing nothing is gained but work (transport_robust 3).
 constexpr double sharpest_share = 1.0 / 64;
 // Its start need not be better than that (L1 error of a marginal).
@@ -89,7 +91,6 @@ std::vector<std::int64_t> column_ids(const Pairs& pairs, const Ghosts& ghosts, c
 
 // Regularisations that a double cannot tell from zero beside the largest cost are refused.
 void check_resolution(double epsilon, double largest_cost) {
-  constexpr double least_share = 1e-14;
   if (epsilon >= least_share * largest_cost) return;
   throw parallel::Error(
       parallel::ExitCode::input_data,
@@ -162,6 +163,7 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
   }
   Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
   double diameter = matrix ? 1 : diameter_of(comm, x, y);
+  const double spacing = matrix ? 0 : common_spacing(comm, a, x, b, y, poll);
   if (centring_) {
     y = make_cloud(comm, b.dimension, centring_->moved(b.coordinates), b.mass, b.ids);
     y_coordinates_ = values_at(comm, b.ids, b.coordinates, b.dimension, y.ids);
@@ -172,17 +174,18 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     grids_[s] = sides[s]->grid;
     input_totals_[s] = sides[s]->input_total;
   }
-  double spacing = 0;
   if (matrix) {
     rows_ =
         std::make_shared<CostRows>(comm, x, a.input_total, y, b.input_total, problem.cost, weight);
   } else {
     cost_ = std::make_unique<Cost>(problem.cost, weight, a.dimension);
-    spacing = common_spacing(comm, a, x, b, y, poll);
   }
   if (!(epsilon_ > 0)) epsilon_ = in_cost_units(problem, a, b, spacing, diameter);
   if (centring_) diameter = diameter_of(comm, x, y);
   largest_cost_ = matrix ? rows_->largest(comm) : cost_->of_distance(diameter);
+  if (problem.method == Method::exact) {  // the start may be as rough as doubles want it
+    epsilon_ = std::max(epsilon_, least_share * largest_cost_);
+  }
   check_resolution(epsilon_, largest_cost_);
   const double step = matrix ? 0 : cost_->of_distance(spacing);
   choose(problem, !matrix && epsilon_ > fattest_newton * step);
@@ -346,7 +349,8 @@ void PairSolver::describe(Answer& answer, const std::function<void()>& poll) {
 }
 
 void PairSolver::set_bounds(double primal, double dual, Answer& answer) const {
-  transport::set_bounds(primal, dual, moved_cost(), largest_cost_ * mass_, answer);
+  transport::set_bounds(primal, dual, moved_cost(), std::max(largest_cost_, epsilon_) * mass_,
+                        answer);
 }
 
 std::optional<PlanAnswer> PairSolver::plan(const std::string& edge) {

@@ -66,6 +66,15 @@ TEST(TransportDeck, DefaultsOfTheSmallestDeck) {
   EXPECT_TRUE(problem.write_plan);
 }
 
+TEST(TransportDeck, TheSquareOfTheDistanceHasOneName) {
+  const Problem problem = problem_of(
+      "marginals:\n"
+      "  p: {file: c.h5, points: /p}\n"
+      "  q: {file: c.h5, points: /q}\n"
+      "cost: {name: power, power: 2}\n");
+  EXPECT_EQ(problem.cost.kind, CostKind::squared_euclidean);
+}
+
 TEST(TransportDeck, EveryKey) {
   const Problem problem = problem_of(
       "marginals:\n"

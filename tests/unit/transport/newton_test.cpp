@@ -135,6 +135,27 @@ TEST_F(NewtonTest, ThinTailsOfClouds) {
   }
 }
 
+// Weights over twelve decades: a step may lift pairs outside the support that it knows, which then
+// outweigh what it gained; it has to be taken back.
+TEST_F(NewtonTest, WeightsOfManyScales) {
+  Task task{random_measure(1, 2000, 1), random_measure(1, 2000, 2)};
+  const parallel::Stream stream(5, "test", "weights");
+  for (Measure* measure : {&task.a, &task.b}) {
+    double sum = 0;
+    for (std::size_t i = 0; i < measure->size(); ++i) {
+      measure->mass[i] = std::pow(10.0, -12 * stream.uniform(i, measure == &task.a ? 0 : 1));
+      sum += measure->mass[i];
+    }
+    for (double& mass : measure->mass) mass /= sum;
+  }
+  task.spacing = 1.0 / 4000;  // about the mean distance to the nearest neighbour
+  task.epsilon = task.spacing * task.spacing / 4;
+  task.tolerance = 1e-9;
+  const Solved solved = solve(comm, task);
+  EXPECT_TRUE(solved.converged);
+  EXPECT_LE(solved.history.back().error_l1, task.tolerance);
+}
+
 TEST_F(NewtonTest, KullbackLeiblerPenaltyAgainstDenseSweeps) {
   Task task{random_measure(2, 34, 1), random_measure(2, 30, 2), 0.17, 5e-3};
   for (double& m : task.b.mass) m *= 1.7;

@@ -112,4 +112,63 @@ TEST_F(PairSolverTest, MeasuresFarApartAreSolvedWhereTheyAreClose) {
   }
 }
 
+// Two spots: all of the cost is the way between them, and the spacing is that way's length.
+TEST_F(PairSolverTest, SpotsAtADistance) {
+  const Measure a{2, {0, 0, 0, 0}, {0.25, 0.75}, {0, 1}},
+      b{2, {3, 4, 3, 4, 3, 4}, {0.5, 0.25, 0.25}, {0, 1, 2}};
+  const Marginal at_a = marginal(a, "a"), at_b = marginal(b, "b");
+  for (const Method method : {Method::newton, Method::sinkhorn, Method::exact}) {
+    Problem problem;
+    problem.method = method;
+    const Answer answer = solve(problem, at_a, at_b);
+    EXPECT_TRUE(answer.converged);
+    EXPECT_NEAR(answer.cost_linear, 25, 1e-12);
+    EXPECT_NEAR(answer.dual, 25, 1e-12);
+    EXPECT_NEAR(answer.gap_absolute, 0, 1e-12);
+  }
+}
+
+// An outlier on the other side does not hide that the measures are apart, and the exact solution
+// begins at whatever regularisation doubles resolve.
+TEST_F(PairSolverTest, ExactSolutionWithAnOutlier) {
+  const Measure a = random_measure(2, 100, 5);
+  Measure b = a;
+  for (double& z : b.coordinates) z += 1e5;
+  b.coordinates[0] = b.coordinates[1] = -1e5;
+  Problem problem;
+  problem.method = Method::exact;
+  const Answer answer = solve(problem, marginal(a, "a"), marginal(b, "b"));
+  EXPECT_TRUE(answer.converged);
+  EXPECT_LE(answer.gap_relative, 1e-12);
+  // In the identity the first point crosses to -1e5; a plan cannot do better than by the means.
+  EXPECT_LE(answer.cost_linear, 2.1e10);
+  EXPECT_GE(answer.cost_linear, 1.9e10);
+}
+
+// A tolerance below what the potentials resolve is not met, but the sweeps go on to what they can.
+TEST_F(PairSolverTest, SweepsGoOnToTheResolution) {
+  Measure a{1, {}, {}, {}}, b = a;
+  for (int i = 0; i < 300; ++i) {
+    const double x = (i + 0.5) / 300;
+    const auto add = [&](Measure& measure, double mass) {
+      measure.coordinates.push_back(x);
+      measure.mass.push_back(mass);
+      measure.ids.push_back(measure.ids.size());
+    };
+    if (x > 0.5) add(a, 1 + x);
+    if (std::sin(40 * M_PI * x) > 0.9) add(b, 1 + x * x);
+  }
+  for (Measure* measure : {&a, &b}) {
+    const double sum = std::accumulate(measure->mass.begin(), measure->mass.end(), 0.0);
+    for (double& mass : measure->mass) mass /= sum;
+  }
+  Problem problem;
+  problem.method = Method::sinkhorn;
+  problem.tolerance = 1e-12;
+  const Answer answer = solve(problem, marginal(a, "a"), marginal(b, "b"));
+  EXPECT_FALSE(answer.converged);
+  EXPECT_GT(answer.marginal_error_l1, problem.tolerance);
+  EXPECT_LE(answer.marginal_error_l1, 1e-9);  // 1.9e-4 after the first thousand sweeps
+}
+
 }  // namespace
