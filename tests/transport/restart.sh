@@ -9,8 +9,8 @@ everything="/potentials/hill /potentials/twins /plans/hill-twins/data /history/d
 run 2 --output whole deck.yaml
 expect_code 0 "undisturbed"
 # In the first stage, between two stages, within Newton's method, and after the last stage, before
-# the certificate: steps 3, 12, 24 and 26.
-for step in 3 12 24 26; do
+# the certificate: steps 3, 12, 23 and 25.
+for step in 3 12 23 25; do
   FAULT="usr1:rank=1:step=$step" start 2 "s$step" deck.yaml
   ended "s$step"
   expect_code 75 "stopped after step $step"
@@ -23,7 +23,7 @@ for step in 3 12 24 26; do
   expect_apart whole "s$step" 0 $everything "restart from step $step"
 done
 for ranks in 1 3; do
-  cp -r t24 "u$ranks"
+  cp -r t23 "u$ranks"
   run "$ranks" --restart auto --output "u$ranks" deck.yaml
   expect_code 0 "restart on $ranks ranks"
   expect_text "continuing from" "restart on $ranks ranks"
