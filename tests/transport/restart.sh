@@ -59,7 +59,7 @@ for step in 4 5 6 7 9; do
 done
 
 # Other inputs are refused.
-run 2 --restart auto --output t24 --set regularisation.final=0.5 deck.yaml
+run 2 --restart auto --output t23 --set regularisation.final=0.5 deck.yaml
 expect_code 2 "changed deck"
 expect_text "regularisation.final" "changed deck"
 finish
