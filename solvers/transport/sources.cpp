@@ -53,7 +53,7 @@ void append(const Part& part, const Number& number, LocalSources& local) {
   }
   for (std::size_t p = begin; p < end; ++p) local.numbers.push_back(number(p));
   local.numbers.resize(place + leaves * size, -1);
-  // Nodes in preorder: those below follow until one begins where the part ends.
+  // Nodes in preorder: all up to the rightmost leaf are below.
   const auto base = static_cast<std::uint32_t>(to.nodes.size());
   local.roots.push_back(base);
   std::uint32_t last = part.node;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -36,40 +37,6 @@ std::vector<std::byte> exchange_bytes(const Communicator& comm, std::span<const 
                                       std::span<const std::int64_t> send_bytes,
                                       std::vector<std::int64_t>& recv_bytes);
 
-template <class T>
-struct Received {
-  std::vector<T> data;               ///< ordered by source rank
-  std::vector<std::int64_t> counts;  ///< elements from each rank
-};
-
-/// Collective. Dense exchange of trivially copyable elements; see exchange_bytes. No copy beyond
-/// send and receive buffers.
-template <class T>
-  requires std::is_trivially_copyable_v<T>
-Received<T> exchange(const Communicator& comm, std::span<const T> send,
-                     std::span<const std::int64_t> send_counts) {
-  constexpr auto width = static_cast<std::int64_t>(sizeof(T));
-  Received<T> received;
-  received.counts = exchange_counts(comm, send_counts);
-  std::int64_t total = 0;
-  std::vector<std::int64_t> send_bytes(send_counts.begin(), send_counts.end());
-  std::vector<std::int64_t> recv_bytes(received.counts);
-  for (auto& bytes : send_bytes) {
-    total += bytes;
-    bytes *= width;
-  }
-  require(total == static_cast<std::int64_t>(send.size()), "send counts add up to the send buffer");
-  total = 0;
-  for (auto& bytes : recv_bytes) {
-    total += bytes;
-    bytes *= width;
-  }
-  agree(comm, [&]() { received.data.resize(static_cast<std::size_t>(total)); });
-  exchange_bytes_into(comm, reinterpret_cast<const std::byte*>(send.data()), send_bytes,
-                      reinterpret_cast<std::byte*>(received.data.data()), recv_bytes);
-  return received;
-}
-
 /// Collective. A dense exchange of which every rank knows beforehand what it gets, recv_counts[r]
 /// elements from rank r: messages between those that have something for each other and nothing
 /// else. `send` and `recv` are as long as their counts say and do not overlap.
@@ -85,6 +52,30 @@ void exchange_into(const Communicator& comm, std::span<const T> send,
   for (auto& bytes : recv_bytes) bytes *= width;
   exchange_bytes_into(comm, reinterpret_cast<const std::byte*>(send.data()), send_bytes,
                       reinterpret_cast<std::byte*>(recv.data()), recv_bytes);
+}
+
+template <class T>
+struct Received {
+  std::vector<T> data;               ///< ordered by source rank
+  std::vector<std::int64_t> counts;  ///< elements from each rank
+};
+
+/// Collective. Dense exchange of trivially copyable elements; see exchange_bytes. No copy beyond
+/// send and receive buffers.
+template <class T>
+  requires std::is_trivially_copyable_v<T>
+Received<T> exchange(const Communicator& comm, std::span<const T> send,
+                     std::span<const std::int64_t> send_counts) {
+  Received<T> received;
+  received.counts = exchange_counts(comm, send_counts);
+  const auto sum = [](std::span<const std::int64_t> counts) {
+    return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  };
+  require(sum(send_counts) == static_cast<std::int64_t>(send.size()),
+          "send counts add up to the send buffer");
+  agree(comm, [&] { received.data.resize(static_cast<std::size_t>(sum(received.counts))); });
+  exchange_into<T>(comm, send, send_counts, received.data, received.counts);
+  return received;
 }
 
 /// A non-blocking sparse exchange (NBX: Hoefler, Siebert, Lumsdaine 2010): every rank sends byte
