@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// mensura-transport: optimal transport between two measures, with a certificate.
+// mensura-transport: optimal transport between two or many measures, with a certificate.
 #include "output/history.hpp"
 #include "run/application.hpp"
 #include "transport/deck.hpp"
-#include "transport/job.hpp"
+#include "transport/result_job.hpp"
 #include "transport/prediction.hpp"
 #include "transport/results.hpp"
 
@@ -13,7 +13,7 @@ using namespace mensura;
 
 void write_results(run::Job& job, const input::Deck&, const output::Record& record,
                    const run::ResultsTarget& target, const parallel::Communicator& comm) {
-  const auto& transport = dynamic_cast<transport::TransportJob&>(job);
+  const auto& transport = dynamic_cast<transport::ResultJob&>(job);
   auto file = output::File::create(comm, target.folder + "/results.h5");
   output::write_header(file, "mensura-transport", target.provenance);
   if (transport.result()) {
@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
     return transport::predict(transport::problem_from(deck), comm);
   };
   driver.make_job = [](const input::Deck& deck, const parallel::Communicator& comm) {
-    return std::make_unique<transport::TransportJob>(transport::problem_from(deck), comm);
+    return transport::make_job(transport::problem_from(deck), comm);
   };
   driver.write_results = write_results;
   return run::main(argc, argv, driver);

@@ -26,6 +26,9 @@ struct StageReport {
   double dual_objective = 0;                       ///< of the regularised problem
   double sweep_rate = 1;                           ///< measured error ratio of one Sinkhorn sweep
   double seconds = 0;
+  /// Trees with free nodes: most iterations of an edge's Laplacian inside one iteration of `cg`.
+  std::int64_t inner = 0;
+  std::int64_t part = 0;  ///< of a graph
 };
 
 /// What a marginal's points know at the end. All arrays are in the order of `ids` on this rank,
@@ -37,7 +40,7 @@ struct NodeAnswer {
   std::vector<std::uint64_t> ids;   ///< own points with mass
   std::vector<double> coordinates;  ///< own x dimension
   std::vector<double> mass;         ///< own, as prescribed
-  std::vector<double> transported;  ///< own: mass of the plan's marginal
+  std::vector<double> transported;  ///< own: mass of the plan's marginal; of a free node: mass
   std::vector<double> potential;    ///< own
   std::vector<double> map;          ///< own x dimension: barycentric projection; empty: no plan
   std::optional<output::RegularGrid> grid{};  ///< of the whole input where it is one
@@ -45,10 +48,11 @@ struct NodeAnswer {
 
 /// A sparse plan in rows of the first marginal; row and column numbers are input positions.
 struct PlanAnswer {
-  std::string edge;                      ///< "a-b"
-  std::vector<std::uint64_t> row_ids;    ///< own rows, any order
-  std::vector<std::int64_t> row_starts;  ///< own rows + 1
-  std::vector<std::int64_t> columns;     ///< input positions of the second marginal
+  std::string edge;                             ///< "a-b": rows are a's
+  std::size_t rows_node = 0, columns_node = 1;  ///< places in Answer::nodes
+  std::vector<std::uint64_t> row_ids;           ///< own rows, any order
+  std::vector<std::int64_t> row_starts;         ///< own rows + 1
+  std::vector<std::int64_t> columns;            ///< input positions of the second marginal
   std::vector<double> values;
 };
 
@@ -70,7 +74,9 @@ struct Answer {
   std::vector<std::int64_t> newton_iterations, cg_iterations, sinkhorn_iterations;  ///< per stage
   std::vector<StageReport> history;
   std::vector<NodeAnswer> nodes;
-  std::optional<PlanAnswer> plan;
+  std::vector<PlanAnswer> plans;
+  double shared_marginal_error = unknown;  ///< graphs: of plans that meet at a node, L1
+  std::vector<std::int64_t> tuples;        ///< own samples x nodes, input positions
 };
 
 }  // namespace mensura::transport

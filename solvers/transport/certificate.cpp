@@ -89,7 +89,8 @@ struct Rounded {
   std::vector<double> rows, columns;
 };
 
-Rounded rounded(const SparsePlan& plan) {
+Rounded rounded(const SparsePlan& plan, std::span<const double> rows,
+                std::span<const double> columns) {
   const Cloud& x = plan.x();
   const Cloud& y = plan.y();
   const Pairs& pairs = plan.pairs();
@@ -97,16 +98,18 @@ Rounded rounded(const SparsePlan& plan) {
   Rounded result;
   result.rows.resize(x.own());
   result.columns.resize(y.own());
-  for (std::size_t i = 0; i < u.size(); ++i) u[i] = std::min(1.0, x.mass[i] / plan.row_sums()[i]);
+  for (std::size_t i = 0; i < u.size(); ++i) {
+    u[i] = plan.row_sums()[i] > rows[i] ? rows[i] / plan.row_sums()[i] : 1;
+  }
   plan.multiply_transposed(u, result.columns);
   for (std::size_t j = 0; j < v.size(); ++j) {
     double& column = result.columns[j];
-    v[j] = column > 0 ? std::min(1.0, y.mass[j] / column) : 0;
-    column = std::max(0.0, y.mass[j] - v[j] * column);
+    v[j] = column > 0 ? std::min(1.0, columns[j] / column) : 0;
+    column = std::max(0.0, columns[j] - v[j] * column);
   }
   plan.multiply(v, result.rows);
   for (std::size_t i = 0; i < u.size(); ++i) {
-    result.rows[i] = std::max(0.0, x.mass[i] - u[i] * result.rows[i]);
+    result.rows[i] = std::max(0.0, rows[i] - u[i] * result.rows[i]);
   }
   std::vector<double> ghost(plan.ghosts().size());
   plan.ghosts().forward(v, ghost);
@@ -134,17 +137,22 @@ double value_of(const parallel::Communicator& comm, const Cloud& x, std::span<co
 
 }  // namespace
 
+double rounded_cost(const SparsePlan& plan, std::span<const double> rows,
+                    std::span<const double> columns, const Cost& cost, double& remainder) {
+  const Rounded part = rounded(plan, rows, columns);
+  return part.cost +
+         product_cost(plan.comm(), plan.x(), plan.y(), part.rows, part.columns, cost, remainder);
+}
+
 Certificate certify(const SparsePlan& plan, const Potentials& at, const Cost& cost) {
-  const Rounded plan_part = rounded(plan);
   Certificate result;
-  result.primal = plan_part.cost + product_cost(plan.comm(), plan.x(), plan.y(), plan_part.rows,
-                                                plan_part.columns, cost, result.remainder);
+  result.primal = rounded_cost(plan, plan.x().mass, plan.y().mass, cost, result.remainder);
   result.dual = dual_value(plan.comm(), plan.x(), plan.y(), at.g, cost);
   return result;
 }
 
 Certificate certify(const SparsePlan& plan, const Potentials& at, const CostRows& cost) {
-  const Rounded plan_part = rounded(plan);
+  const Rounded plan_part = rounded(plan, plan.x().mass, plan.y().mass);
   std::array<parallel::ExactSum, 2> missing;
   for (const double mass : plan_part.rows) missing[0].add(mass);
   for (const double mass : plan_part.columns) missing[1].add(mass);

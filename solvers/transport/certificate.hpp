@@ -28,6 +28,11 @@ void set_bounds(double primal, double dual, double shift, double scale, Answer& 
 Certificate certify(const SparsePlan& plan, const Potentials& at, const Cost& cost);
 Certificate certify(const SparsePlan& plan, const Potentials& at, const CostRows& cost);
 
+/// Collective. Cost of the plan rounded to these marginals (own points, equal total mass) as
+/// certify() does it; `remainder` is the mass that the rounding moved.
+double rounded_cost(const SparsePlan& plan, std::span<const double> rows,
+                    std::span<const double> columns, const Cost& cost, double& remainder);
+
 /// Collective. Cost of the product of what rows and columns miss (own points, >= 0, of the same
 /// mass up to rounding), by moments or, for other costs than the squared one, an upper bound;
 /// `mass` is what is missing.

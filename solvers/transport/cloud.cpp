@@ -134,8 +134,8 @@ std::vector<double> Box::half() const {
   return result;
 }
 
-Box box_around(const parallel::Communicator& comm, std::initializer_list<const Cloud*> clouds) {
-  const auto d = static_cast<std::size_t>((*clouds.begin())->dimension);
+Box box_around(const parallel::Communicator& comm, std::span<const Cloud* const> clouds) {
+  const auto d = static_cast<std::size_t>(clouds.front()->dimension);
   Box box;
   box.lower.assign(d, std::numeric_limits<double>::infinity());
   box.upper.assign(d, -std::numeric_limits<double>::infinity());

@@ -37,7 +37,11 @@ struct Box {
 };
 
 /// Collective. The smallest box around all points of the clouds, which have one dimension.
-Box box_around(const parallel::Communicator& comm, std::initializer_list<const Cloud*> clouds);
+Box box_around(const parallel::Communicator& comm, std::span<const Cloud* const> clouds);
+inline Box box_around(const parallel::Communicator& comm,
+                      std::initializer_list<const Cloud*> clouds) {
+  return box_around(comm, std::span<const Cloud* const>(clouds.begin(), clouds.size()));
+}
 
 /// Collective. Rows of `width` values that lie anywhere under distinct ids, as asked for by id
 /// elsewhere: the way between two distributions of one point set. Every wanted id must be there.

@@ -5,6 +5,7 @@
 
 #include "input/common.hpp"
 #include "transport/deck_checks.hpp"
+#include "transport/graph_deck.hpp"
 #include "transport/marginal_deck.hpp"
 
 namespace mensura::transport {
@@ -28,32 +29,6 @@ template <class Enumeration>
 Enumeration chosen(const std::vector<std::string>& names, const Node& node) {
   return static_cast<Enumeration>(std::find(names.begin(), names.end(), node.text()) -
                                   names.begin());
-}
-
-Table graph_table() {
-  const Option edges{.key = "edges",
-                     .kind = Kind::tuples,
-                     .help =
-                         "one [from, to, weight]: rows and columns of the plan, and a factor of "
-                         "the cost",
-                     .length = ">= 1",
-                     .example = "[[a, b, 1]]",
-                     .elements = {{.key = "from", .kind = Kind::text, .help = "a marginal"},
-                                  {.key = "to", .kind = Kind::text, .help = "another one"},
-                                  {.key = "weight",
-                                   .kind = Kind::real,
-                                   .default_value = "1",
-                                   .range = "> 0",
-                                   .help = "factor of the cost"}}};
-  return {.name = "graph",
-          .help = "Which marginals are coupled; without the section, the two in the deck's order",
-          .variants = {{.of = {{.name = "shape",
-                                .options = {{.key = "shape",
-                                             .kind = Kind::choice,
-                                             .choices = {"pair"},
-                                             .help = "the two marginals in the deck's order",
-                                             .example = "pair"}}},
-                               {.name = "edges", .options = {edges}}}}}};
 }
 
 Table cost_table() {
@@ -165,6 +140,34 @@ Table sliced_table() {
                        .help = "number of random directions"}}};
 }
 
+Table spline_table() {
+  return {.name = "spline",
+          .help = "A Wasserstein spline through the marginals in the deck's order: positions are "
+                  "given, velocities are sought; the cost is the integral of |x''|^2",
+          .options = {{.key = "times",
+                       .kind = Kind::reals,
+                       .help = "of the marginals, ascending",
+                       .required = true,
+                       .length = ">= 2",
+                       .example = "[0, 1, 2]"},
+                      {.key = "lower",
+                       .kind = Kind::real_or_list,
+                       .help = "least velocity, per axis (x, y) or the same for all",
+                       .required = true,
+                       .example = "-2"},
+                      {.key = "upper",
+                       .kind = Kind::real_or_list,
+                       .help = "largest velocity",
+                       .required = true,
+                       .example = "2"},
+                      {.key = "count",
+                       .kind = Kind::integer_or_list,
+                       .range = "[2, 10000]",
+                       .help = "velocities between them, per axis",
+                       .required = true,
+                       .example = "33"}}};
+}
+
 Table solve_table() {
   return {
       .name = "solve",
@@ -209,7 +212,7 @@ Option section(const char* key, const Table& table, const char* help,
 std::vector<Option> sections() {
   return {{.key = "marginals",
            .kind = Kind::named_tables,
-           .help = "the two measures, under names of your choice",
+           .help = "the measures, under names of your choice; free ones are sought",
            .required = true,
            .length = ">= 2",
            .table = marginal_table()},
@@ -219,6 +222,22 @@ std::vector<Option> sections() {
            .help = "every marginal to mass 1; false keeps the masses as they are"},
           section("graph", graph_table(), "which marginals are coupled"),
           section("cost", cost_table(), "the cost of moving mass", "{}"),
+          {.key = "costs",
+           .kind = Kind::named_tables,
+           .help = "further costs for single edges, under names of your choice",
+           .length = ">= 1",
+           .table = cost_table()},
+          {.key = "entropy",
+           .kind = Kind::choice,
+           .default_value = "whole",
+           .choices = {"whole", "per_edge"},
+           .help = "regularisation times the entropy of the whole plan relative to the product of "
+                   "the given marginals; or, for barycenters, each edge's plan has its own, with "
+                   "the edge's weight (iterative Bregman projections: blurs more)"},
+          {.key = "debiased",
+           .kind = Kind::boolean,
+           .default_value = "false",
+           .help = "entropy: per_edge without its blur (Janati et al. 2020)"},
           section("regularisation", regularisation_table(), "factor of the entropy", "{}"),
           {.key = "tolerance",
            .kind = Kind::real,
@@ -246,23 +265,33 @@ std::vector<Option> sections() {
            .help = "heat kernel with reflecting walls in place of exp(-cost / regularisation); "
                    "grids, sinkhorn"},
           section("sliced", sliced_table(), "directions of method: sliced; 500 without it"),
+          section("spline", spline_table(),
+                  "the marginals are one moving mass at several times: least acceleration"),
           {.key = "plan",
            .kind = Kind::boolean,
            .default_value = "true",
-           .help = "write the sparse plan to results.h5"}};
+           .help = "write the sparse plan of every edge to results.h5"},
+          {.key = "tuples",
+           .kind = Kind::integer,
+           .default_value = "0",
+           .range = "[0, 1e12]",
+           .help = "trees: so many samples of the whole plan, one point of every marginal each, go "
+                   "to results.h5"}};
 }
 
 input::Schema make_schema() {
   input::Schema schema;
   schema.driver = "transport";
-  schema.help = "Optimal transport between two measures, with a certificate";
+  schema.help = "Optimal transport between two or many measures, with a certificate";
   schema.petsc_prefixes = {{"transport_newton_", "linear systems of the Newton steps (KSP)"}};
   schema.root.name = "deck";
   schema.root.options = sections();
   schema.root.hints = {{"max_newton", "the key stands in the section solve"},
                        {"max_sinkhorn", "the key stands in the section solve"},
                        {"epsilon", "write regularisation: {final: ..., unit: absolute}"},
-                       {"entropy", "problems of more than two marginals are not in this version"}};
+                       {"edges", "the key stands in the section graph"},
+                       {"weights", "the key stands in the section graph"},
+                       {"shape", "the key stands in the section graph"}};
   schema.root.checks = deck_checks();
   input::add_common_sections(schema);
   return schema;
@@ -279,17 +308,6 @@ CostSpec cost_from(const Node& node) {
     cost.dataset = node["dataset"].text();
   }
   return cost;
-}
-
-EdgeSpec edge_from(const Node& edge, const std::vector<MarginalSpec>& marginals) {
-  const auto number = [&](const std::string& name) {
-    return static_cast<std::size_t>(
-        std::find_if(marginals.begin(), marginals.end(),
-                     [&](const MarginalSpec& marginal) { return marginal.name == name; }) -
-        marginals.begin());
-  };
-  const auto parts = edge.items();
-  return {number(parts[0].text()), number(parts[1].text()), parts[2].real()};
 }
 
 void read_relaxation(const Node& root, Problem& problem) {
@@ -319,10 +337,6 @@ Problem problem_from(const input::Deck& deck) {
   for (const auto& [name, node] : deck["marginals"].entries()) {
     problem.marginals.push_back(marginal_from(name, node));
   }
-  problem.edges = {{}};
-  if (deck["graph"].present() && deck["graph"]["edges"].present()) {
-    problem.edges = {edge_from(deck["graph"]["edges"].items().front(), problem.marginals)};
-  }
   problem.cost = cost_from(deck["cost"]);
   problem.normalise = deck["normalise"].flag();
   problem.final_regularisation = deck["regularisation"]["final"].real();
@@ -344,6 +358,10 @@ Problem problem_from(const input::Deck& deck) {
   problem.warm_sweeps = static_cast<int>(deck["solve"]["sweeps"].integer());
   problem.kept_per_point = deck["solve"]["kept"].real();
   problem.write_plan = deck["plan"].flag();
+  problem.per_edge = deck["entropy"].text() == "per_edge";
+  problem.debiased = deck["debiased"].flag();
+  problem.tuples = deck["tuples"].integer();
+  read_graph(deck.root(), cost_from, problem);
   return problem;
 }
 

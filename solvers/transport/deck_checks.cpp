@@ -10,6 +10,7 @@
 
 #include "input/diagnostics.hpp"
 #include "input/node.hpp"
+#include "transport/graph_deck.hpp"
 #include "transport/marginal_deck.hpp"
 
 namespace mensura::transport {
@@ -35,50 +36,22 @@ std::optional<Node> relaxation_of(const Node& root) {
   return std::nullopt;
 }
 
-void check_two(const Node&, const Node& root, Diagnostics& diagnostics) {
-  const auto number = root["marginals"].size();
-  if (number <= 2) return;
-  diagnostics.error(root["marginals"],
-                    fmt::format("found {} marginals; expected 2: problems of more than two "
-                                "marginals are not in this version",
-                                number));
-}
-
-void check_edges(const Node&, const Node& root, Diagnostics& diagnostics) {
-  if (!root["graph"].present() || !root["graph"]["edges"].present()) return;
-  std::vector<std::string> names;
-  for (const auto& [name, marginal] : root["marginals"].entries()) names.push_back(name);
-  const auto edges = root["graph"]["edges"].items();
-  for (const Node& edge : edges) {
-    const auto ends = edge.items();
-    for (std::size_t end = 0; end < 2; ++end) {
-      const std::string& name = ends[end].text();
-      if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-      diagnostics.unknown_name(ends[end], name, "a name under marginals", names);
-    }
-    if (ends[0].text() == ends[1].text()) {
-      diagnostics.error(
-          edge, fmt::format("found '{}' at both ends; expected two marginals", ends[0].text()));
-    }
-  }
-  if (edges.size() > 1) {
-    diagnostics.error(edges[1],
-                      "found a second edge; expected one: problems of more than two marginals are "
-                      "not in this version");
-  }
-}
-
 void check_same_dimension(const Node&, const Node& root, Diagnostics& diagnostics) {
   const auto marginals = root["marginals"].entries();
-  if (marginals.size() != 2) return;
-  const auto& [first_name, first] = marginals[0];
-  const auto& [second_name, second] = marginals[1];
-  const int a = dimension_of(first), b = dimension_of(second);
-  if (a == 0 || b == 0 || a == b || root["cost"]["name"].text() == "matrix") return;
-  diagnostics.error(second["shape"],
-                    fmt::format("'{}' has dimension {} and '{}' has dimension {}; expected equal "
-                                "dimensions",
-                                first_name, a, second_name, b));
+  if (root["cost"]["name"].text() == "matrix") return;
+  const auto first = std::find_if(marginals.begin(), marginals.end(), [](const auto& marginal) {
+    return dimension_of(marginal.second) > 0;
+  });
+  if (first == marginals.end()) return;
+  const int a = dimension_of(first->second);
+  for (const auto& [name, marginal] : marginals) {
+    const int b = dimension_of(marginal);
+    if (b == 0 || a == b) continue;
+    diagnostics.error(marginal["shape"],
+                      fmt::format("'{}' has dimension {} and '{}' has dimension {}; expected equal "
+                                  "dimensions",
+                                  first->first, a, name, b));
+  }
 }
 
 // What needs a dimension, for densities; files are asked when their headers are read. One message
@@ -253,18 +226,12 @@ void check_sliced_section(const Node&, const Node& root, Diagnostics& diagnostic
 }  // namespace
 
 std::vector<input::Check> deck_checks() {
-  return {check_two,
-          check_edges,
-          check_same_dimension,
-          check_wanted_dimension,
-          check_relaxation,
-          check_partial_mass,
-          check_matrix,
-          check_method_cost,
-          check_divergence,
-          check_exact_certificate,
-          check_reflected,
-          check_sliced_section};
+  std::vector<input::Check> checks = graph_checks();
+  checks.insert(checks.end(),
+                {check_same_dimension, check_wanted_dimension, check_relaxation, check_partial_mass,
+                 check_matrix, check_method_cost, check_divergence, check_exact_certificate,
+                 check_reflected, check_sliced_section});
+  return checks;
 }
 
 }  // namespace mensura::transport

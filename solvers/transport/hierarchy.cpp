@@ -120,33 +120,66 @@ double spacing_of(const parallel::Communicator& comm, const Marginal& marginal, 
   return sum.value() / static_cast<double>(locations);
 }
 
-double diameter_of(const parallel::Communicator& comm, const Cloud& x, const Cloud& y) {
+double diameter_of(const parallel::Communicator& comm, std::span<const Cloud* const> clouds) {
   double square = 0;
-  for (const double half : box_around(comm, {&x, &y}).half()) square += 4 * half * half;
+  for (const double half : box_around(comm, clouds).half()) square += 4 * half * half;
   return std::sqrt(square);
+}
+
+double diameter_of(const parallel::Communicator& comm, const Cloud& x, const Cloud& y) {
+  const std::array<const Cloud*, 2> both{&x, &y};
+  return diameter_of(comm, both);
+}
+
+std::vector<Layer> make_layers(const parallel::Communicator& comm, std::vector<Cloud> clouds,
+                               double spacing, const std::vector<double>& anchor,
+                               std::int64_t coarsest) {
+  std::vector<const Cloud*> all;
+  for (const Cloud& cloud : clouds) all.push_back(&cloud);
+  const double extent = diameter_of(comm, all);
+  const auto many = static_cast<std::int64_t>(clouds.size());
+  const auto points = [](const Layer& layer) {
+    std::int64_t sum = 0;
+    for (const Cloud& cloud : layer.clouds) sum += cloud.total;
+    return sum;
+  };
+  const auto largest = [](const Layer& layer) {
+    std::int64_t most = 0;
+    for (const Cloud& cloud : layer.clouds) most = std::max(most, cloud.total);
+    return most;
+  };
+  std::vector<Layer> layers;
+  layers.push_back({std::move(clouds), spacing});
+  // Indices of one axis must fit their share of 63 bits.
+  const int bits = 63 / static_cast<int>(anchor.size());
+  const double most_cells = std::ldexp(1.0, std::min(bits, 52));
+  while (largest(layers.back()) > coarsest) {
+    const Layer& fine = layers.back();
+    const double size = 2 * fine.spacing;
+    if (!(size > 0) || size > extent || extent / size + 2 > most_cells) break;
+    Layer coarse;
+    coarse.spacing = size;
+    for (const Cloud& cloud : fine.clouds) {
+      coarse.clouds.push_back(coarsen(comm, cloud, anchor, size, bits));
+    }
+    const std::int64_t before = points(fine), after = points(coarse);
+    if (2 * after < many * coarsest / 8) break;
+    // Cells that hold one point each: only the size grows.
+    if (10 * after > 9 * before && layers.size() > 1) layers.pop_back();
+    layers.push_back(std::move(coarse));
+  }
+  return layers;
 }
 
 std::vector<Level> make_hierarchy(const parallel::Communicator& comm, Cloud x, Cloud y,
                                   double spacing, const std::vector<double>& anchor,
                                   std::int64_t coarsest) {
-  const double extent = diameter_of(comm, x, y);
+  std::vector<Cloud> both;
+  both.push_back(std::move(x));
+  both.push_back(std::move(y));
   std::vector<Level> levels;
-  levels.push_back({std::move(x), std::move(y), spacing});
-  // Indices of one axis must fit their share of 63 bits.
-  const int bits = 63 / static_cast<int>(anchor.size());
-  const double most_cells = std::ldexp(1.0, std::min(bits, 52));
-  while (std::max(levels.back().x.total, levels.back().y.total) > coarsest) {
-    const Level& fine = levels.back();
-    const double size = 2 * fine.spacing;
-    if (!(size > 0) || size > extent || extent / size + 2 > most_cells) break;
-    Level coarse{coarsen(comm, fine.x, anchor, size, bits),
-                 coarsen(comm, fine.y, anchor, size, bits), size};
-    const std::int64_t before = fine.x.total + fine.y.total;
-    const std::int64_t after = coarse.x.total + coarse.y.total;
-    if (after < coarsest / 8) break;
-    // Cells that hold one point each: only the size grows.
-    if (10 * after > 9 * before && levels.size() > 1) levels.pop_back();
-    levels.push_back(std::move(coarse));
+  for (Layer& layer : make_layers(comm, std::move(both), spacing, anchor, coarsest)) {
+    levels.push_back({std::move(layer.clouds[0]), std::move(layer.clouds[1]), layer.spacing});
   }
   return levels;
 }

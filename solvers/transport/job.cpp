@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -12,9 +13,13 @@
 #include "run/timers.hpp"
 #include "transport/deck.hpp"
 #include "transport/exact_methods.hpp"
+#include "transport/laplacian_solver.hpp"
+#include "transport/loading.hpp"
 #include "transport/pair_solver.hpp"
 #include "transport/prediction.hpp"
+#include "transport/regularisation.hpp"
 #include "transport/results.hpp"
+#include "transport/state_numbers.hpp"
 
 namespace mensura::transport {
 
@@ -32,7 +37,7 @@ bool by_formula(Method method) {
 // What a checkpoint knows, until the set-up is done again.
 struct TransportJob::Restored {
   std::vector<std::int64_t> fingerprints;
-  std::unique_ptr<PairSolver::Restored> pair;
+  std::optional<SavedState> pair;
 };
 
 TransportJob::TransportJob(Problem problem, const parallel::Communicator& comm)
@@ -50,33 +55,14 @@ const Marginal& TransportJob::side(std::size_t number) const {
 }
 
 void TransportJob::load_marginals(run::Context& context) {
-  const auto phase = context.timers.phase("marginals");
-  if (!by_formula(problem_.method)) Newton::check_options(comm_);
-  std::vector<MarginalSize> sizes;
-  for (const MarginalSpec& spec : problem_.marginals) sizes.push_back(size_of(comm_, spec));
-  check_sizes(problem_, sizes);
-  for (const MarginalSpec& spec : problem_.marginals) {
-    marginals_.push_back(load_marginal(comm_, spec, problem_.normalise, context.poll));
-    const Marginal& marginal = marginals_.back();
-    context.log(fmt::format("marginal '{}': {} points with mass of {}, dimension {}", marginal.name,
-                            marginal.total, marginal.input_total, marginal.dimension));
-  }
+  if (!by_formula(problem_.method)) LaplacianSolver::check_options(comm_);
+  marginals_ = transport::load_marginals(comm_, problem_, context);
   if (problem_.exact || problem_.method == Method::exact) {
     check_exact_size(marginals_[0].total, marginals_[1].total);
   }
   check_pair(marginals_[0], marginals_[1], problem_.relaxation, problem_.strength);
   check_memory();
-  if (!restored_) return;
-  for (std::size_t m = 0; m < marginals_.size(); ++m) {
-    if (restored_->fingerprints.at(m) == static_cast<std::int64_t>(marginals_[m].fingerprint)) {
-      continue;
-    }
-    throw parallel::Error(
-        parallel::ExitCode::usage,
-        fmt::format("marginal '{}' is not the one of the checkpoint: its file has "
-                    "changed; start anew in another folder",
-                    marginals_[m].name));
-  }
+  if (restored_) check_fingerprints(marginals_, restored_->fingerprints);
 }
 
 // What the points with mass will need, before anything is built on them.
@@ -102,7 +88,8 @@ void TransportJob::begin_pair(run::Context& context) {
   const Marginal& a = side(last ? 0 : pair_);
   const Marginal& b = side(last ? 1 : pair_);
   if (!(epsilon_ > 0) && !last) {  // all pairs of a divergence have that of the last one
-    epsilon_ = regularisation_of(comm_, problem_, side(0), side(1), context.poll);
+    const std::array<const Marginal*, 2> both{&side(0), &side(1)};
+    epsilon_ = regularisation_of(comm_, problem_, both, context.poll);
   }
   solver_ = std::make_unique<PairSolver>(comm_, problem_, a, b, epsilon_, context.poll);
   epsilon_ = solver_->epsilon();
@@ -110,7 +97,7 @@ void TransportJob::begin_pair(run::Context& context) {
   context.log(fmt::format("{} with {}: regularisation {:.6g}, method {}: {}", a.name, b.name,
                           epsilon_, solver_->method(), solver_->reason()));
   if (restored_ && restored_->pair) {
-    solver_->restore(std::move(*restored_->pair));
+    solver_->restore(*restored_->pair);
     reported_ = solver_->multiscale().history().size();
   }
   restored_.reset();
@@ -184,7 +171,9 @@ void TransportJob::end_pair(run::Context& context) {
   partial_.converged = symmetric_converged_ && (!pricing_ || pricing_->result().optimal);
   if (problem_.write_plan) {
     const std::string edge = side(0).name + "-" + side(1).name;
-    partial_.plan = pricing_ ? solver_->exact_plan(pricing_->result(), edge) : solver_->plan(edge);
+    std::optional<PlanAnswer> plan =
+        pricing_ ? solver_->exact_plan(pricing_->result(), edge) : solver_->plan(edge);
+    if (plan) partial_.plans.push_back(std::move(*plan));
   }
   finish(context);
 }
@@ -260,13 +249,11 @@ void TransportJob::save(output::CheckpointWriter& checkpoint) const {
   numbers.insert(numbers.end(), values_.begin(),
                  values_.begin() + static_cast<std::ptrdiff_t>(pair));
   checkpoint.replicated(job_numbers, numbers);
-  std::vector<std::int64_t> fingerprints;
-  for (const Marginal& marginal : marginals_) {
-    fingerprints.push_back(static_cast<std::int64_t>(marginal.fingerprint));
-  }
-  checkpoint.replicated(std::string(job_numbers) + "_fingerprints", fingerprints);
+  checkpoint.replicated(std::string(job_numbers) + "_fingerprints", fingerprints_of(marginals_));
   checkpoint.replicated(std::string(job_numbers) + "_history", packed(partial_.history));
-  if (begun) solver_->save(checkpoint, pair_prefix);
+  if (!begun) return;
+  const SavedState state = solver_->save();
+  write(checkpoint, comm_, pair_prefix, &state, 0);
 }
 
 void TransportJob::load(const output::CheckpointReader& checkpoint) {
@@ -279,7 +266,7 @@ void TransportJob::load(const output::CheckpointReader& checkpoint) {
   partial_.history = unpacked(checkpoint.reals(std::string(job_numbers) + "_history"));
   restored_ = std::make_unique<Restored>();
   restored_->fingerprints = checkpoint.integers(std::string(job_numbers) + "_fingerprints");
-  if (numbers[3] > 0) restored_->pair = PairSolver::load(comm_, checkpoint, pair_prefix);
+  if (numbers[3] > 0) restored_->pair = read(checkpoint, pair_prefix, comm_.rank(), comm_.size());
 }
 
 void TransportJob::record(output::Record& record) const {

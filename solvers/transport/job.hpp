@@ -6,19 +6,19 @@
 #include <vector>
 
 #include "parallel/communicator.hpp"
-#include "run/job.hpp"
 #include "transport/answer.hpp"
 #include "transport/marginal.hpp"
 #include "transport/problem.hpp"
+#include "transport/result_job.hpp"
 
 namespace mensura::transport {
 
 class PairSolver;
 class Pricing;
 
-/// A transport problem as a batch job: marginals, hierarchy, stages, certificate. A Sinkhorn
-/// divergence solves three problems one after another.
-class TransportJob : public run::Job {
+/// A transport problem between two given measures as a batch job: marginals, hierarchy, stages,
+/// certificate. A Sinkhorn divergence solves three problems one after another.
+class TransportJob : public ResultJob {
  public:
   /// Local and cheap. The communicator must outlive the job.
   TransportJob(Problem problem, const parallel::Communicator& comm);
@@ -36,9 +36,8 @@ class TransportJob : public run::Job {
   bool converged() const override { return answer_ && answer_->converged; }
   std::int64_t checkpoint_bytes() const override;
 
-  /// Local. What was found, once the job is finished.
-  const std::optional<Answer>& result() const { return answer_; }
-  const Problem& problem() const { return problem_; }
+  const std::optional<Answer>& result() const override { return answer_; }
+  const Problem& problem() const override { return problem_; }
 
  private:
   struct Restored;

@@ -19,17 +19,17 @@ std::vector<double> sums(const Cloud& cloud, std::span<const double> potential,
 }
 
 // Scales a side down to its marginal.
-void cut(const Cloud& cloud, std::span<const double> total, double epsilon,
+void cut(std::span<const double> marginal, std::span<const double> total, double epsilon,
          std::vector<double>& potential) {
   for (std::size_t i = 0; i < potential.size(); ++i) {
-    if (total[i] > cloud.mass[i]) potential[i] += epsilon * std::log(cloud.mass[i] / total[i]);
+    if (total[i] > marginal[i]) potential[i] += epsilon * std::log(marginal[i] / total[i]);
   }
 }
 
-std::vector<double> missing(const Cloud& cloud, std::span<const double> total) {
-  std::vector<double> result(cloud.own());
+std::vector<double> missing(std::span<const double> marginal, std::span<const double> total) {
+  std::vector<double> result(marginal.size());
   for (std::size_t i = 0; i < result.size(); ++i) {
-    result[i] = std::max(0.0, cloud.mass[i] - total[i]);
+    result[i] = std::max(0.0, marginal[i] - total[i]);
   }
   return result;
 }
@@ -50,19 +50,25 @@ std::vector<double> column_sums(const Kernel& kernel, const Cloud& y, const Pote
   return sums(y, at.g, update, epsilon);
 }
 
+double rounded_cost(const parallel::Communicator& comm, const Kernel& kernel, const Cloud& x,
+                    const Cloud& y, const Potentials& at, double epsilon,
+                    std::span<const double> rows, std::span<const double> columns, const Cost& cost,
+                    double& remainder, const std::function<void()>& poll) {
+  Potentials part = at;
+  cut(rows, row_sums(kernel, x, part, epsilon, poll), epsilon, part.f);
+  cut(columns, column_sums(kernel, y, part, epsilon, poll), epsilon, part.g);
+  const std::vector<double> f = missing(rows, row_sums(kernel, x, part, epsilon, poll));
+  const std::vector<double> g = missing(columns, column_sums(kernel, y, part, epsilon, poll));
+  return kernel.linear_cost(epsilon, part.f, part.g, poll) +
+         product_cost(comm, x, y, f, g, cost, remainder);
+}
+
 Certificate certify(const parallel::Communicator& comm, const Kernel& kernel, const Level& level,
                     const Potentials& at, double epsilon, const Cost& cost,
                     const std::function<void()>& poll) {
-  Potentials rounded = at;
-  cut(level.x, row_sums(kernel, level.x, rounded, epsilon, poll), epsilon, rounded.f);
-  cut(level.y, column_sums(kernel, level.y, rounded, epsilon, poll), epsilon, rounded.g);
-  const std::vector<double> rows =
-      missing(level.x, row_sums(kernel, level.x, rounded, epsilon, poll));
-  const std::vector<double> columns =
-      missing(level.y, column_sums(kernel, level.y, rounded, epsilon, poll));
   Certificate result;
-  result.primal = kernel.linear_cost(epsilon, rounded.f, rounded.g, poll) +
-                  product_cost(comm, level.x, level.y, rows, columns, cost, result.remainder);
+  result.primal = rounded_cost(comm, kernel, level.x, level.y, at, epsilon, level.x.mass,
+                               level.y.mass, cost, result.remainder, poll);
   result.dual = dual_value(comm, level.x, level.y, at.g, cost);
   return result;
 }

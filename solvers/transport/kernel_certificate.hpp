@@ -19,6 +19,12 @@ std::vector<double> row_sums(const Kernel& kernel, const Cloud& x, const Potenti
 std::vector<double> column_sums(const Kernel& kernel, const Cloud& y, const Potentials& at,
                                 double epsilon, const std::function<void()>& poll);
 
+/// As rounded_cost() for a stored plan.
+double rounded_cost(const parallel::Communicator& comm, const Kernel& kernel, const Cloud& x,
+                    const Cloud& y, const Potentials& at, double epsilon,
+                    std::span<const double> rows, std::span<const double> columns, const Cost& cost,
+                    double& remainder, const std::function<void()>& poll);
+
 /// As certify() for a stored plan: the rounding scales rows and columns, which potentials can
 /// express.
 Certificate certify(const parallel::Communicator& comm, const Kernel& kernel, const Level& level,

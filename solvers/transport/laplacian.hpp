@@ -30,6 +30,7 @@ class Laplacian {
   std::int64_t own() const noexcept { return own_rows_ + own_heavy_; }
   std::int64_t total() const noexcept { return total_; }
   std::int64_t heavy() const noexcept { return heavy_total_; }  ///< columns, all ranks
+  const parallel::Communicator& comm() const { return plan_.comm(); }
 
   /// Local. The diagonal of L, which shifts are relative to (at least 1e-14 of the row's sum is
   /// added, which is what products with L are uncertain by).

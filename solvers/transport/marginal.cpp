@@ -201,6 +201,25 @@ MarginalSize size_of(const parallel::Communicator& comm, const MarginalSpec& spe
   return size;
 }
 
+std::vector<MarginalSize> sizes_of(const parallel::Communicator& comm, const Problem& problem) {
+  std::vector<MarginalSize> sizes(problem.marginals.size());
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    if (!problem.marginals[k].free) sizes[k] = size_of(comm, problem.marginals[k]);
+  }
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    const MarginalSpec& spec = problem.marginals[k];
+    if (!spec.free) continue;
+    for (std::size_t l = 0; l < sizes.size(); ++l) {
+      if (problem.marginals[l].name == spec.like) sizes[k] = sizes[l];
+    }
+    if (spec.support) {
+      sizes[k].points = *spec.support;
+      sizes[k].grid.reset();
+    }
+  }
+  return sizes;
+}
+
 void check_sizes(const Problem& problem, std::span<const MarginalSize> sizes) {
   const auto fail = [](const std::string& text) { throw Error(ExitCode::input_data, text); };
   const auto& marginals = problem.marginals;
@@ -258,6 +277,32 @@ Marginal load_marginal(const parallel::Communicator& comm, const MarginalSpec& s
   result.total = comm.sum(static_cast<std::int64_t>(result.mass.size()));
   result.total_mass = exact_sum(comm, result.mass);
   poll();
+  return result;
+}
+
+Marginal free_marginal(const parallel::Communicator& comm, const std::string& name,
+                       const Marginal& like) {
+  Marginal result;
+  result.name = name;
+  result.dimension = like.dimension;
+  result.grid = like.grid;
+  result.input_total = like.input_total;
+  result.total = like.grid ? like.input_total : like.total;
+  result.total_mass = like.total_mass;
+  result.input_mass = like.total_mass;
+  if (!like.grid) {
+    result.coordinates = like.coordinates;
+    result.ids = like.ids;
+  } else {
+    const MarginalSize size{like.input_total, like.dimension, like.grid};
+    const std::int64_t first = first_position(comm, size);
+    const std::int64_t row = like.input_total / like.grid->shape[0];
+    const std::int64_t rows = parallel::Blocks{like.grid->shape[0], comm.size()}.size(comm.rank());
+    Values all;
+    all.values.assign(static_cast<std::size_t>(rows * row), 1.0);
+    keep_mass(size, all, first, result);
+  }
+  result.mass.assign(result.ids.size(), like.total_mass / static_cast<double>(result.total));
   return result;
 }
 

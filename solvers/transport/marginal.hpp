@@ -38,6 +38,9 @@ struct MarginalSize {
   std::optional<output::RegularGrid> grid{};
 };
 MarginalSize size_of(const parallel::Communicator& comm, const MarginalSpec& spec);
+/// Collective. Of all marginals of a problem; free ones are like theirs, or have as many points as
+/// they want.
+std::vector<MarginalSize> sizes_of(const parallel::Communicator& comm, const Problem& problem);
 
 /// Local. Throws Error{input_data} when two dimensions differ (but for a cost matrix), when a
 /// periodic cost has not one period per axis, and when line, circle or sliced do not fit the
@@ -56,6 +59,11 @@ std::int64_t loading_bytes(const MarginalSize& size, int ranks);
 /// bitwise.
 Marginal load_marginal(const parallel::Communicator& comm, const MarginalSpec& spec, bool normalise,
                        const std::function<void()>& poll);
+
+/// Local. A free marginal: all points of `like`'s grid, or those that carry mass of its cloud, with
+/// equal masses that sum to `like`'s: the reference measure.
+Marginal free_marginal(const parallel::Communicator& comm, const std::string& name,
+                       const Marginal& like);
 
 /// Local. Throws Error{input_data} when the two total masses differ by more than 1e-12 of the
 /// larger one (balanced problems), naming both, or when a partial transport is to move more than

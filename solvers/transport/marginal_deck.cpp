@@ -22,9 +22,6 @@ using input::Variants;
 
 namespace {
 
-constexpr const char* not_yet =
-    "problems of more than two marginals, with free ones among them, are not in this version";
-
 // The house's selection of rows.
 Option rows_option() {
   const std::vector<Option> options = input::file_source().options;
@@ -58,7 +55,24 @@ Variants source_variants() {
            .required = true,
            .length = "[1, 3]",
            .example = "[128, 128]"}}};
-  return {.help = "where the mass comes from", .of = {file, density}};
+  const Variant free{
+      .name = "free",
+      .help = "A measure that is sought, between others that are given",
+      .options = {
+          {.key = "free", .kind = Kind::boolean, .help = "true", .example = "true"},
+          {.key = "like",
+           .kind = Kind::text,
+           .help = "a given marginal: the free one lives on all pixels of its grid, empty "
+                   "ones included, or on the points of its cloud",
+           .required = true,
+           .example = "a"},
+          {.key = "support",
+           .kind = Kind::integer,
+           .range = "[1, 1e9]",
+           .help = "centre of a star: so many points of equal mass, whose places are sought "
+                   "too",
+           .example = "1000"}}};
+  return {.help = "where the mass comes from", .of = {file, density, free}};
 }
 
 Variants kind_variants() {
@@ -122,9 +136,7 @@ Table marginal_table() {
                        .help = "added to every value, relative to the largest; 0 keeps empty "
                                "pixels empty"}},
           .variants = {source_variants(), kind_variants()},
-          .hints = {{"free", not_yet},
-                    {"like", not_yet},
-                    {"normalise", "the key stands at the top level and holds for both marginals"},
+          .hints = {{"normalise", "the key stands at the top level and holds for all marginals"},
                     {"normalize", "the key is normalise, at the top level"},
                     {"points", "points: NAME stands for dataset: NAME and kind: points"},
                     {"generate", "give a formula: density: \"...\" and shape: [...]"}},
@@ -136,6 +148,12 @@ MarginalSpec marginal_from(const std::string& name, const Node& node) {
   MarginalSpec spec;
   spec.name = name;
   spec.where = node.mark().text() + ": " + node.key_path();
+  if (node["free"].present()) {
+    spec.free = true;
+    spec.like = node["like"].text();
+    if (node["support"].present()) spec.support = node["support"].integer();
+    return spec;
+  }
   spec.floor = node["floor"].real();
   if (node["kind"].text() == "points") {
     spec.kind = MarginalKind::points;

@@ -12,13 +12,7 @@ namespace mensura::transport {
 
 namespace {
 
-// Regularisations in units of a level's squared spacing (transport_robust 1): the coarsest level
-// comes down to them by quarters.
-constexpr std::array<double, 2> level_units{2, 1};
-constexpr double fattest_unit = 2;
-// All stages but the last end here (L1 error of the larger marginal); by Sinkhorn's iteration, or
-// after so many sweeps.
-constexpr double loose_tolerance = 1e-4;
+// All stages but the last end after so many sweeps of Sinkhorn's iteration.
 constexpr std::int64_t loose_sweeps = 40;
 // Extrapolation in eps pays below a sixteenth of the squared spacing.
 constexpr double extrapolated_unit = 1.0 / 16;
@@ -57,34 +51,11 @@ double Multiscale::unit_of(std::size_t level) const {
   return cost_ == nullptr ? 0 : cost_->of_distance(levels_[level].spacing);
 }
 
-void Multiscale::add_stage(std::size_t level, double epsilon) {
-  const double allowed = std::max(epsilon, options_.epsilon);
-  if (!todo_.empty() && todo_.back().level == level && todo_.back().epsilon <= allowed) return;
-  todo_.push_back({level, allowed, loose_tolerance});
-}
-
 void Multiscale::plan_stages() {
-  for (std::size_t level = levels_.size(); level-- > 0;) {
-    const double unit = unit_of(level);
-    if (level + 1 == levels_.size()) {
-      const double least = std::max(fattest_unit * unit, options_.epsilon);
-      for (double epsilon = options_.first_epsilon; epsilon > least * same; epsilon /= 4) {
-        add_stage(level, epsilon);
-      }
-    }
-    for (const double m : level_units) {
-      // A level whose plan would be fat at the last regularisation has nothing to add.
-      if (level > 0 && std::max(m * unit, options_.epsilon) <= fattest_unit * unit * same) {
-        add_stage(level, m * unit);
-      }
-    }
-    if (level > 0) continue;
-    double first = options_.epsilon;
-    while (2 * first <= unit * same) first *= 2;
-    for (; first > options_.epsilon * same; first /= 2) add_stage(0, first);
-  }
-  add_stage(0, options_.epsilon);
-  todo_.back().tolerance = options_.tolerance;
+  std::vector<double> units;
+  for (std::size_t level = 0; level < levels_.size(); ++level) units.push_back(unit_of(level));
+  todo_ =
+      transport::plan_stages(units, options_.first_epsilon, options_.epsilon, options_.tolerance);
 }
 
 // Both potentials at the points of a finer level: f by a soft c-transform of the coarse g, then one
@@ -274,7 +245,7 @@ void Multiscale::finish_stage(bool accepted) {
     ++inserted_;
     at_ = past_.back();
     epsilon_ = past_epsilons_.back();
-    todo_.push_front({stage.level, std::sqrt(epsilon_ * stage.epsilon), loose_tolerance});
+    todo_.push_front({stage.level, std::sqrt(epsilon_ * stage.epsilon), Stage::loose_tolerance});
     return;
   }
   if (!by_sinkhorn_) at_ = newton_->potentials();

@@ -15,6 +15,7 @@
 #include "transport/kernel.hpp"
 #include "transport/newton.hpp"
 #include "transport/sinkhorn.hpp"
+#include "transport/stages.hpp"
 
 namespace mensura::transport {
 
@@ -47,10 +48,6 @@ struct MultiscaleOptions {
 /// that does not converge is approached in smaller steps. Members are collective.
 class Multiscale {
  public:
-  struct Stage {
-    std::size_t level = 0;
-    double epsilon = 0, tolerance = 0;
-  };
   /// All that a restart needs. Potentials belong to the points of `level`.
   struct State {
     std::vector<Stage> todo;
@@ -95,7 +92,6 @@ class Multiscale {
  private:
   void plan_stages();
   double unit_of(std::size_t level) const;
-  void add_stage(std::size_t level, double epsilon);
   void start_stage(const std::function<void()>& poll);
   void enter(std::size_t level);
   bool start_newton(const Stage& stage, Potentials start, const Newton::Memory* memory);

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "transport/newton.hpp"
 
-#include <petscksp.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 
-#include "linear/arrays.hpp"
 #include "parallel/exact_sum.hpp"
+#include "transport/laplacian_solver.hpp"
 
 namespace mensura::transport {
-
-using linear::check_petsc;
 
 namespace {
 
@@ -26,65 +22,13 @@ constexpr double decrease = 1e-4;       // sufficient increase of the dual objec
 constexpr double resolved = 1e-13;      // relative change that the objective can show
 constexpr double least_damping = 1e-3;  // relative to the first trial
 constexpr int rescue_sweeps = 20;
-// Above so many pairs per row the preconditioner leaves out a share of what links rows and columns
-// (Laplacian::assemble): a smaller one where conjugate gradients then take more than so many
-// iterations, none where they fail.
-constexpr double fat_plan = 14;
-constexpr double first_share = 1e-5, next_share = 1e-3;
-constexpr std::int64_t many_iterations = 25;
+// Where conjugate gradients take many iterations with a sparsified preconditioner, it keeps more.
+constexpr double next_share = 1e-3;
 // Errors below the second without progress over so many steps are taken for rounding.
 constexpr std::int64_t patience = 12;
 constexpr double rounding_error = 1e-8;
 // A Newton step costs about as much as 100 to 200 sweeps; so many are always worth trying first.
 constexpr double few_sweeps = 60;
-
-struct Shell {
-  const Laplacian* laplacian;
-  double shift;
-};
-
-PetscErrorCode multiply(Mat matrix, Vec x, Vec y) {
-  Shell* shell = nullptr;
-  PetscCall(MatShellGetContext(matrix, &shell));
-  const PetscScalar* from = nullptr;
-  PetscScalar* to = nullptr;
-  PetscCall(VecGetArrayRead(x, &from));
-  PetscCall(VecGetArrayWrite(y, &to));
-  const auto own = static_cast<std::size_t>(shell->laplacian->own());
-  shell->laplacian->apply(shell->shift, {from, own}, {to, own});
-  PetscCall(VecRestoreArrayWrite(y, &to));
-  PetscCall(VecRestoreArrayRead(x, &from));
-  return 0;
-}
-
-void choose_multigrid(PC pc) {
-  PetscBool hypre = PETSC_FALSE;
-  check_petsc(PetscHasExternalPackage("hypre", &hypre), "PetscHasExternalPackage");
-  if (hypre == PETSC_TRUE) {
-    check_petsc(PCSetType(pc, PCHYPRE), "PCSetType");
-    check_petsc(PCHYPRESetType(pc, "boomeramg"), "PCHYPRESetType");
-    return;
-  }
-  check_petsc(PCSetType(pc, PCGAMG), "PCSetType");
-  const PetscReal threshold = 0.05;
-  check_petsc(PCGAMGSetThreshold(pc, const_cast<PetscReal*>(&threshold), 1), "PCGAMGSetThreshold");
-}
-
-constexpr const char* prefix = "transport_newton_";
-
-// Conjugate gradients with multigrid, as the options want them.
-void make_krylov(const parallel::Communicator& comm, Mat matrix, Mat preconditioner,
-                 double accuracy, linear::Krylov& krylov) {
-  check_petsc(KSPCreate(comm.handle(), krylov.put()), "KSPCreate");
-  check_petsc(KSPSetOptionsPrefix(krylov.get(), prefix), "KSPSetOptionsPrefix");
-  check_petsc(KSPSetType(krylov.get(), KSPCG), "KSPSetType");
-  check_petsc(KSPSetOperators(krylov.get(), matrix, preconditioner), "KSPSetOperators");
-  PC pc = nullptr;
-  check_petsc(KSPGetPC(krylov.get(), &pc), "KSPGetPC");
-  choose_multigrid(pc);
-  check_petsc(KSPSetTolerances(krylov.get(), accuracy, 0, PETSC_DEFAULT, 200), "KSPSetTolerances");
-  linear::check_petsc_options(comm, KSPSetFromOptions(krylov.get()), "KSPSetFromOptions", prefix);
-}
 
 double total_of(const parallel::Communicator& comm, std::span<const double> terms) {
   parallel::ExactSum sum;
@@ -130,29 +74,12 @@ double dual_objective(const parallel::Communicator& comm, const SparsePlan& plan
   return side(plan.x(), at.f) + side(plan.y(), at.g) - epsilon * mass;
 }
 
-void Newton::check_options(const parallel::Communicator& comm) {
-  linear::Matrix matrix;  // one unknown per rank
-  check_petsc(MatCreateAIJ(comm.handle(), 1, 1, PETSC_DETERMINE, PETSC_DETERMINE, 1, nullptr, 0,
-                           nullptr, matrix.put()),
-              "MatCreateAIJ");
-  check_petsc(MatSetValue(matrix.get(), comm.rank(), comm.rank(), 1, INSERT_VALUES), "MatSetValue");
-  check_petsc(MatAssemblyBegin(matrix.get(), MAT_FINAL_ASSEMBLY), "MatAssemblyBegin");
-  check_petsc(MatAssemblyEnd(matrix.get(), MAT_FINAL_ASSEMBLY), "MatAssemblyEnd");
-  linear::Krylov krylov;
-  linear::or_destroy(
-      [&] {
-        make_krylov(comm, matrix.get(), matrix.get(), 0.1, krylov);
-        linear::check_petsc_options(comm, KSPSetUp(krylov.get()), "KSPSetUp", prefix);
-      },
-      krylov, matrix);
-}
-
 Newton::Newton(SparsePlan& plan, Potentials start, const NewtonOptions& options)
     : plan_(plan),
       at_(std::move(start)),
       options_(options),
       kappa_(first_kappa),
-      least_share_(first_share) {
+      least_share_(LaplacianSolver::first_share) {
   mass_ = std::max(total_of(plan.comm(), plan.x().mass), total_of(plan.comm(), plan.y().mass));
 }
 
@@ -229,48 +156,22 @@ void Newton::note() {
 }
 
 double Newton::share_to_drop() const {
-  const bool fat =
-      static_cast<double>(plan_.total()) > fat_plan * static_cast<double>(plan_.x().total);
-  return fat ? least_share_ : 0;
+  return LaplacianSolver::is_fat(plan_) ? least_share_ : 0;
 }
 
 bool Newton::solve(const Laplacian& laplacian, double shift, const std::vector<double>& rhs,
                    std::vector<double>& solution) {
-  const parallel::Communicator& comm = plan_.comm();
-  const auto own = static_cast<PetscInt>(laplacian.own());
-  Shell shell{&laplacian, shift};
-  linear::Matrix product, matrix = laplacian.assemble(shift, share_to_drop());
-  check_petsc(MatCreateShell(comm.handle(), own, own, PETSC_DETERMINE, PETSC_DETERMINE, &shell,
-                             product.put()),
-              "MatCreateShell");
-  check_petsc(
-      MatShellSetOperation(product.get(), MATOP_MULT, reinterpret_cast<void (*)()>(&multiply)),
-      "MatShellSetOperation");
-  check_petsc(MatSetOption(product.get(), MAT_SPD, PETSC_TRUE), "MatSetOption");
-  linear::Krylov krylov;
-  make_krylov(comm, product.get(), matrix.get(), std::max(1e-6, std::min(0.1, state_.error)),
-              krylov);
-  linear::Vector b, x;
-  check_petsc(MatCreateVecs(product.get(), x.put(), b.put()), "MatCreateVecs");
-  std::copy(rhs.begin(), rhs.end(), linear::WriteArray(b.get()).data());
-  linear::check_petsc_options(comm, KSPSolve(krylov.get(), b.get(), x.get()), "KSPSolve", prefix);
-  KSPConvergedReason reason = KSP_CONVERGED_ITERATING;
-  PetscInt iterations = 0;
-  check_petsc(KSPGetConvergedReason(krylov.get(), &reason), "KSPGetConvergedReason");
-  check_petsc(KSPGetIterationNumber(krylov.get(), &iterations), "KSPGetIterationNumber");
-  report_.cg.push_back(iterations);
+  LaplacianSolver solver(laplacian, shift, share_to_drop(),
+                         std::max(1e-6, std::min(0.1, state_.error)));
+  const bool good = solver.solve(rhs, solution);
+  report_.cg.push_back(solver.iterations());
   report_.laplacian_per_row =
       std::max(report_.laplacian_per_row, static_cast<double>(laplacian.assembled_entries()) /
                                               static_cast<double>(laplacian.total()));
   report_.heavy_columns = std::max(report_.heavy_columns, laplacian.heavy());
-  const linear::ReadArray result(x.get());
-  solution.assign(result.data(), result.data() + own);
-  const bool finite =
-      std::all_of(solution.begin(), solution.end(), [](double v) { return std::isfinite(v); });
-  const bool good = comm.min(static_cast<std::int64_t>(finite && reason > 0)) > 0;
   if (!good) {
     least_share_ = 0;
-  } else if (iterations > many_iterations) {
+  } else if (solver.iterations() > LaplacianSolver::many_iterations) {
     least_share_ *= next_share;
   }
   return good;

@@ -34,6 +34,7 @@ struct NewtonReport {
   double plan_per_row = 0, laplacian_per_row = 0;  ///< largest over the steps
   std::int64_t heavy_columns = 0;                  ///< most over the steps
   double sweep_rate = 1;  ///< error ratio of one Sinkhorn sweep, measured before the first step
+  std::int64_t inner = 0;  ///< trees: most iterations of a Laplacian inside one of cg
 };
 
 /// One regularisation by Newton's method on the support of the plan: 20 Sinkhorn sweeps, then steps
@@ -44,10 +45,6 @@ struct NewtonReport {
 /// first. Members are collective.
 class Newton {
  public:
-  /// Collective. Throws Error{usage} on all ranks for options under transport_newton_ that PETSc
-  /// refuses, before anything is built.
-  static void check_options(const parallel::Communicator& comm);
-
   /// References outlive the object; `plan` is used for nothing else meanwhile.
   Newton(SparsePlan& plan, Potentials start, const NewtonOptions& options);
 

@@ -8,6 +8,7 @@
 
 #include "parallel/exact_sum.hpp"
 #include "transport/kernel_certificate.hpp"
+#include "transport/regularisation.hpp"
 
 namespace mensura::transport {
 
@@ -45,20 +46,6 @@ double weighted_mean(const parallel::Communicator& comm, const Cloud& cloud,
   return sums[0].value() / sums[1].value();
 }
 
-Cloud cloud_of(const parallel::Communicator& comm, const Marginal& marginal) {
-  return make_cloud(comm, marginal.dimension, marginal.coordinates, marginal.mass, marginal.ids);
-}
-
-// The finer of the two spacings; where both are points on one spot, the distance between these.
-double common_spacing(const parallel::Communicator& comm, const Marginal& a, const Cloud& x,
-                      const Marginal& b, const Cloud& y, const std::function<void()>& poll) {
-  const double first = spacing_of(comm, a, x, poll);
-  const double second = &a == &b ? first : spacing_of(comm, b, y, poll);
-  if (first > 0 && second > 0) return std::min(first, second);
-  if (first > 0 || second > 0) return std::max(first, second);
-  return diameter_of(comm, x, y);
-}
-
 // Barycentric projections: x -> sum P y / sum P and back.
 template <class Plan>
 void set_maps(const Plan& plan, NodeAnswer& x, NodeAnswer& y) {
@@ -76,19 +63,6 @@ void set_maps(const Plan& plan, NodeAnswer& x, NodeAnswer& y) {
   }
 }
 
-// A plan's columns as input positions of the second marginal. These are below 2^53, so that doubles
-// carry them.
-std::vector<std::int64_t> column_ids(const Pairs& pairs, const Ghosts& ghosts, const Cloud& y) {
-  std::vector<double> ids(y.ids.begin(), y.ids.end()), ghost(ghosts.size());
-  ghosts.forward(ids, ghost);
-  std::vector<std::int64_t> result;
-  result.reserve(pairs.columns.size());
-  for (const std::uint32_t column : pairs.columns) {
-    result.push_back(static_cast<std::int64_t>(ghost[column]));
-  }
-  return result;
-}
-
 // Regularisations that a double cannot tell from zero beside the largest cost are refused.
 void check_resolution(double epsilon, double largest_cost) {
   if (epsilon >= least_share * largest_cost) return;
@@ -97,21 +71,6 @@ void check_resolution(double epsilon, double largest_cost) {
       fmt::format("the regularisation {:.3g} is below what doubles resolve beside the largest cost "
                   "{:.3g}; raise regularisation.final to {:.3g} at least, or use method: exact",
                   epsilon, largest_cost, least_share * largest_cost));
-}
-
-// The last regularisation from the sizes that its unit may mean.
-double in_cost_units(const Problem& problem, const Marginal& a, const Marginal& b, double spacing,
-                     double diameter) {
-  double unit = 1;
-  if (problem.unit == Unit::spacing_squared) unit = spacing;
-  if (problem.unit == Unit::diameter_squared) unit = diameter;
-  const double epsilon = problem.final_regularisation * unit * unit;
-  if (epsilon > 0 && std::isfinite(epsilon)) return epsilon;
-  throw parallel::Error(
-      parallel::ExitCode::input_data,
-      fmt::format("marginals '{}' and '{}': all points coincide, or nearly, so that "
-                  "regularisation.unit has no size; use unit: absolute",
-                  a.name, b.name));
 }
 
 MultiscaleOptions options_of(const Problem& problem, double epsilon, bool only_sinkhorn, int ranks,
@@ -143,14 +102,6 @@ bool has_levels(const Problem& problem) {
 
 }  // namespace
 
-double regularisation_of(const parallel::Communicator& comm, const Problem& problem,
-                         const Marginal& a, const Marginal& b, const std::function<void()>& poll) {
-  if (problem.unit == Unit::absolute) return problem.final_regularisation;
-  const Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
-  return in_cost_units(problem, a, b, common_spacing(comm, a, x, b, y, poll),
-                       diameter_of(comm, x, y));
-}
-
 PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& problem,
                        const Marginal& a, const Marginal& b, double epsilon,
                        const std::function<void()>& poll)
@@ -162,8 +113,10 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
     centring_ = Centring::of(comm, a, b, weight);
   }
   Cloud x = cloud_of(comm, a), y = cloud_of(comm, b);
+  const std::array<const Marginal*, 2> measures{&a, &b};
+  const std::array<const Cloud*, 2> clouds{&x, &y};
   double diameter = matrix ? 1 : diameter_of(comm, x, y);
-  const double spacing = matrix ? 0 : common_spacing(comm, a, x, b, y, poll);
+  const double spacing = matrix ? 0 : common_spacing(comm, measures, clouds, poll);
   if (centring_) {
     y = make_cloud(comm, b.dimension, centring_->moved(b.coordinates), b.mass, b.ids);
     y_coordinates_ = values_at(comm, b.ids, b.coordinates, b.dimension, y.ids);
@@ -180,7 +133,7 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
   } else {
     cost_ = std::make_unique<Cost>(problem.cost, weight, a.dimension);
   }
-  if (!(epsilon_ > 0)) epsilon_ = in_cost_units(problem, a, b, spacing, diameter);
+  if (!(epsilon_ > 0)) epsilon_ = in_cost_units(problem, measures, spacing, diameter);
   if (centring_) diameter = diameter_of(comm, x, y);
   largest_cost_ = matrix ? rows_->largest(comm) : cost_->of_distance(diameter);
   if (problem.method == Method::exact) {  // the start may be as rough as doubles want it

@@ -8,7 +8,6 @@
 #include <optional>
 #include <string>
 
-#include "output/checkpoint.hpp"
 #include "transport/answer.hpp"
 #include "transport/centring.hpp"
 #include "transport/certificate.hpp"
@@ -16,17 +15,9 @@
 #include "transport/multiscale.hpp"
 #include "transport/pricing.hpp"
 #include "transport/problem.hpp"
+#include "transport/saved_state.hpp"
 
 namespace mensura::transport {
-
-/// Collective. The last regularisation of the pair's problem in units of the cost. Throws
-/// Error{input_data} on all ranks where all points coincide and the unit has no size.
-double regularisation_of(const parallel::Communicator& comm, const Problem& problem,
-                         const Marginal& a, const Marginal& b, const std::function<void()>& poll);
-
-/// Local. Reports of stages as the numbers of a checkpoint, and back.
-std::vector<double> packed(std::vector<StageReport> stages);
-std::vector<StageReport> unpacked(std::vector<double> numbers);
 
 /// One regularised problem between two loaded marginals (or of one with itself). Members are
 /// collective.
@@ -66,13 +57,9 @@ class PairSolver {
   void describe_exact(const ExactPlan& exact, Answer& answer) const;
   PlanAnswer exact_plan(const ExactPlan& exact, const std::string& edge) const;
 
-  void save(output::CheckpointWriter& checkpoint, const std::string& prefix) const;
-  /// Reads what save() wrote; call restore() on the object once it stands.
-  class Restored;
-  static std::unique_ptr<Restored> load(const parallel::Communicator& comm,
-                                        const output::CheckpointReader& checkpoint,
-                                        const std::string& prefix);
-  void restore(Restored restored);
+  SavedState save() const;
+  /// In place of the first advance().
+  void restore(const SavedState& saved);
 
  private:
   void choose(const Problem& problem, bool fat);
@@ -94,13 +81,6 @@ class PairSolver {
   std::string method_, reason_, names_[2];
   std::optional<output::RegularGrid> grids_[2];
   std::int64_t input_totals_[2] = {0, 0};
-};
-
-/// What a checkpoint knows of a PairSolver: this rank's blocks of the arrays.
-class PairSolver::Restored {
- public:
-  Multiscale::State state;  ///< potentials in blocks of the file
-  std::vector<std::uint64_t> x_ids, y_ids;
 };
 
 }  // namespace mensura::transport

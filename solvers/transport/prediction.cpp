@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 #include <vector>
@@ -142,7 +143,10 @@ std::optional<double> absolute_regularisation(const Problem& problem,
   return problem.final_regularisation * squares;
 }
 
-Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes, int ranks) {
+namespace {
+
+// Of the edge between two measures.
+Footprint pair_footprint(const Problem& problem, std::span<const MarginalSize> sizes, int ranks) {
   Footprint result;
   const auto rows = static_cast<double>(sizes[0].points);
   const auto columns = static_cast<double>(sizes[1].points);
@@ -177,17 +181,43 @@ Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes,
   return result;
 }
 
+}  // namespace
+
+// The plans of a tree's edges are all there at once. Their regularisations count relative to the
+// heaviest weight.
+Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes, int ranks) {
+  if (problem.is_pair()) return pair_footprint(problem, sizes, ranks);
+  double heaviest = 0;
+  for (const EdgeSpec& edge : problem.edges) heaviest = std::max(heaviest, edge.weight);
+  Footprint sum;
+  for (const EdgeSpec& edge : problem.edges) {
+    Problem pair = problem;
+    if (heaviest > 0) pair.final_regularisation /= heaviest;
+    const std::array<MarginalSize, 2> ends{sizes[edge.from], sizes[edge.to]};
+    const Footprint one = pair_footprint(pair, ends, ranks);
+    sum.plan_per_row = std::max(sum.plan_per_row, one.plan_per_row);
+    sum.laplacian_per_row = std::max(sum.laplacian_per_row, one.laplacian_per_row);
+    sum.bytes_per_rank += one.bytes_per_rank;
+  }
+  return sum;
+}
+
 run::Prediction predict(const Problem& problem, const parallel::Communicator& comm) {
-  std::vector<MarginalSize> sizes;
-  for (const MarginalSpec& spec : problem.marginals) sizes.push_back(size_of(comm, spec));
+  const std::vector<MarginalSize> sizes = sizes_of(comm, problem);
   check_sizes(problem, sizes);
   const Footprint need = footprint(problem, sizes, comm.size());
   run::Prediction prediction;
   prediction.memory_bytes = need.bytes_per_rank;
-  // Both potentials with the state of the stages.
-  prediction.checkpoint_bytes = 16 * (sizes[0].points + sizes[1].points) + (1 << 16);
-  prediction.communication_bytes =
-      static_cast<std::int64_t>(communication(problem, sizes, comm.size()));
+  // Potentials with the state of the stages.
+  prediction.checkpoint_bytes = 1 << 16;
+  for (const EdgeSpec& edge : problem.edges) {
+    prediction.checkpoint_bytes += 16 * (sizes[edge.from].points + sizes[edge.to].points);
+  }
+  for (const EdgeSpec& edge : problem.edges) {
+    const std::array<MarginalSize, 2> ends{sizes[edge.from], sizes[edge.to]};
+    prediction.communication_bytes +=
+        static_cast<std::int64_t>(communication(problem, ends, comm.size()));
+  }
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     prediction.lines.push_back(size_line(problem.marginals[i], sizes[i]));
   }

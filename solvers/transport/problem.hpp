@@ -30,6 +30,9 @@ struct MarginalSpec {
   std::string density{};  ///< instead of file: formula in x, y, z (x along the last axis)
   std::vector<std::int64_t> shape{};  ///< of the density's grid: (w,), (h, w) or (l, h, w)
   std::string where{};                ///< place in the deck, for messages
+  bool free = false;                  ///< sought: all points of `like`, or `support` moving ones
+  std::string like{};
+  std::optional<std::int64_t> support{};  ///< free only: so many points of equal mass move
 };
 
 /// c(x, y). Powers are of the Euclidean distance; periodic is the squared distance on a torus.
@@ -47,6 +50,24 @@ struct CostSpec {
 struct EdgeSpec {
   std::size_t from = 0, to = 1;
   double weight = 1;
+  std::optional<CostSpec> cost{};  ///< none: the problem's
+};
+
+/// How the deck gives its graph: as a named shape or by edges alone.
+enum class Shape { pair, star, chain, tree, cycle, complete, edges };
+
+/// A cubic motion through the marginals of a chain (Wasserstein splines, reference/transport 3.4).
+struct SplineSpec {
+  std::vector<double> times;          ///< one per marginal, ascending
+  std::vector<double> lower, upper;   ///< of the velocities, per axis
+  std::vector<std::int64_t> count{};  ///< grid points of the velocities, per axis
+};
+
+/// Where x_0 has to be at the end of a cycle.
+struct ClosingSpec {
+  std::vector<std::string> formulas{};  ///< components x, y, z of the map, in x, y, z
+  std::filesystem::path file{};         ///< or a dataset (n_0, d)
+  std::string dataset{};
 };
 
 enum class Unit { spacing_squared, diameter_squared, absolute };
@@ -69,7 +90,7 @@ inline constexpr double fattest_newton = 2;
 /// small or the deck says newton.
 inline constexpr std::int64_t most_pairs_per_point = 400;
 
-/// A transport problem between two measures as the deck says it; no data yet.
+/// A transport problem as the deck says it; no data yet.
 struct Problem {
   std::vector<MarginalSpec> marginals;
   std::vector<EdgeSpec> edges;
@@ -94,6 +115,18 @@ struct Problem {
   double kept_per_point = 2;  ///< of the count rule
   int warm_sweeps = 20;       ///< before the first Newton step at a regularisation
   bool write_plan = true;
+  Shape shape = Shape::pair;
+  std::vector<double> node_weights{};  ///< of shape complete: l_i l_j is the weight of an edge
+  bool per_edge = false;               ///< one entropy per edge: iterative Bregman projections
+  bool debiased = false;               ///< without the blur of that entropy
+  std::int64_t tuples = 0;             ///< samples of the whole plan
+  std::optional<ClosingSpec> closing{};
+  std::optional<SplineSpec> spline{};
+
+  /// Two given measures and one edge.
+  bool is_pair() const {
+    return marginals.size() == 2 && !marginals[0].free && !marginals[1].free && !spline;
+  }
 };
 
 }  // namespace mensura::transport

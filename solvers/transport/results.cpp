@@ -104,11 +104,11 @@ void write_node(output::File& file, const NodeAnswer& node) {
   }
 }
 
-void write_plan(output::File& file, const Answer& answer) {
+void write_plan(output::File& file, const Answer& answer, const PlanAnswer& sparse) {
   const parallel::Communicator& comm = file.communicator();
-  const std::int64_t rows = answer.nodes[0].input_total;
-  const InputOrderPlan plan = to_input_order(comm, *answer.plan, rows);
-  const std::string folder = "/plans/" + answer.plan->edge;
+  const std::int64_t rows = answer.nodes[sparse.rows_node].input_total;
+  const InputOrderPlan plan = to_input_order(comm, sparse, rows);
+  const std::string folder = "/plans/" + sparse.edge;
   file.group(folder);
   const std::int64_t first_row = parallel::Blocks{rows, comm.size()}.begin(comm.rank());
   const std::int64_t first = parallel::Blocks{plan.nonzeros, comm.size()}.begin(comm.rank());
@@ -118,7 +118,7 @@ void write_plan(output::File& file, const Answer& answer) {
                    {"1", "column: input point of the second marginal, ascending in every row"});
   file.distributed(folder + "/data", plan.values, {{plan.nonzeros}, first},
                    {"1", "mass that moves from the row's point to the column's"});
-  const std::vector<std::int64_t> shape{rows, answer.nodes[1].input_total};
+  const std::vector<std::int64_t> shape{rows, answer.nodes[sparse.columns_node].input_total};
   file.attribute(folder, "shape", std::span<const std::int64_t>(shape));
 }
 
@@ -167,7 +167,8 @@ void record(const Answer& answer, output::Record& record) {
 
 void write_answer(output::File& file, const Problem& problem, const Answer& answer) {
   for (const NodeAnswer& node : answer.nodes) write_node(file, node);
-  if (answer.plan && problem.write_plan) write_plan(file, answer);
+  if (!problem.write_plan) return;
+  for (const PlanAnswer& plan : answer.plans) write_plan(file, answer, plan);
 }
 
 void write_fields(const parallel::Communicator& comm, const std::string& folder,

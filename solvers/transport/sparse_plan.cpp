@@ -216,50 +216,78 @@ bool SparsePlan::scale(Potentials& at, double epsilon, double rho, int sweeps) {
   return true;
 }
 
-void SparsePlan::log_sweep(Potentials& at, double epsilon, double rho) const {
+void SparsePlan::soft_rows(double epsilon, std::span<const double> g, std::span<double> f) const {
   std::vector<double> side(y_.own()), ghost(ghosts_.size());
-  for (std::size_t j = 0; j < side.size(); ++j) side[j] = at.g[j] / epsilon + y_.log_mass[j];
+  for (std::size_t j = 0; j < side.size(); ++j) side[j] = g[j] / epsilon + y_.log_mass[j];
   ghosts_.forward(side, ghost);
-  const auto row = [&](std::size_t i) {
-    return std::pair(static_cast<std::size_t>(pairs_.starts[i]),
-                     static_cast<std::size_t>(pairs_.starts[i + 1]));
-  };
   for (std::size_t i = 0; i < x_.own(); ++i) {
-    const auto [begin, end] = row(i);
+    const auto begin = static_cast<std::size_t>(pairs_.starts[i]);
+    const auto end = static_cast<std::size_t>(pairs_.starts[i + 1]);
     double most = -infinity, sum = 0;
     const auto exponent = [&](std::size_t k) {
       return ghost[pairs_.columns[k]] - pairs_.cost[k] / epsilon;
     };
     for (std::size_t k = begin; k < end; ++k) most = std::max(most, exponent(k));
+    if (most == -infinity) {
+      f[i] = infinity;
+      continue;
+    }
     for (std::size_t k = begin; k < end; ++k) sum += std::exp(exponent(k) - most);
-    if (end > begin) at.f[i] = damped(-epsilon * (most + std::log(sum)), epsilon, rho);
+    f[i] = -epsilon * (most + std::log(sum));
   }
-  // Columns: the largest exponent over all ranks, then the sums relative to it.
+}
+
+// The largest exponent of a column over all ranks, then the sums relative to it.
+void SparsePlan::soft_columns(double epsilon, std::span<const double> f,
+                              std::span<double> g) const {
   std::vector<double> most(ghosts_.size(), -infinity), sums(ghosts_.size(), 0.0);
   std::vector<double> own_most(y_.own()), own_sums(y_.own());
-  const auto exponent = [&](std::size_t i, std::size_t k) {
-    return at.f[i] / epsilon + x_.log_mass[i] - pairs_.cost[k] / epsilon;
-  };
-  for (std::size_t i = 0; i < x_.own(); ++i) {
-    const auto [begin, end] = row(i);
-    for (std::size_t k = begin; k < end; ++k) {
-      most[pairs_.columns[k]] = std::max(most[pairs_.columns[k]], exponent(i, k));
+  const auto each_pair = [&](const auto& use) {
+    for (std::size_t i = 0; i < x_.own(); ++i) {
+      const double row = f[i] / epsilon + x_.log_mass[i];
+      for (auto k = static_cast<std::size_t>(pairs_.starts[i]);
+           k < static_cast<std::size_t>(pairs_.starts[i + 1]); ++k) {
+        use(pairs_.columns[k], row - pairs_.cost[k] / epsilon);
+      }
     }
-  }
+  };
+  each_pair([&](std::uint32_t column, double exponent) {
+    most[column] = std::max(most[column], exponent);
+  });
   ghosts_.max(most, own_most);
   ghosts_.forward(own_most, most);
-  for (std::size_t i = 0; i < x_.own(); ++i) {
-    const auto [begin, end] = row(i);
-    for (std::size_t k = begin; k < end; ++k) {
-      sums[pairs_.columns[k]] += std::exp(exponent(i, k) - most[pairs_.columns[k]]);
-    }
-  }
+  each_pair([&](std::uint32_t column, double exponent) {
+    if (exponent > -infinity) sums[column] += std::exp(exponent - most[column]);
+  });
   ghosts_.add(sums, own_sums);
   for (std::size_t j = 0; j < y_.own(); ++j) {
-    if (own_sums[j] > 0) {
-      at.g[j] = damped(-epsilon * (own_most[j] + std::log(own_sums[j])), epsilon, rho);
-    }
+    g[j] = own_sums[j] > 0 ? -epsilon * (own_most[j] + std::log(own_sums[j])) : infinity;
   }
+}
+
+// Lines without pairs keep their potentials.
+void SparsePlan::log_sweep(Potentials& at, double epsilon, double rho) const {
+  std::vector<double> f(x_.own()), g(y_.own());
+  soft_rows(epsilon, at.g, f);
+  for (std::size_t i = 0; i < f.size(); ++i) {
+    if (!std::isinf(f[i])) at.f[i] = damped(f[i], epsilon, rho);
+  }
+  soft_columns(epsilon, at.f, g);
+  for (std::size_t j = 0; j < g.size(); ++j) {
+    if (!std::isinf(g[j])) at.g[j] = damped(g[j], epsilon, rho);
+  }
+}
+
+// Positions are below 2^53, so that doubles carry them.
+std::vector<std::int64_t> column_ids(const Pairs& pairs, const Ghosts& ghosts, const Cloud& y) {
+  std::vector<double> ids(y.ids.begin(), y.ids.end()), ghost(ghosts.size());
+  ghosts.forward(ids, ghost);
+  std::vector<std::int64_t> result;
+  result.reserve(pairs.columns.size());
+  for (const std::uint32_t column : pairs.columns) {
+    result.push_back(static_cast<std::int64_t>(ghost[column]));
+  }
+  return result;
 }
 
 }  // namespace mensura::transport

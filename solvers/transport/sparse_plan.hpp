@@ -66,6 +66,11 @@ class SparsePlan {
   void multiply(std::span<const double> v, std::span<double> result) const;  ///< P v (own y -> x)
   void multiply_transposed(std::span<const double> u, std::span<double> result) const;
 
+  /// Kernel::soft_rows and soft_columns over the support; +infinity where a line has no pair. No
+  /// values are needed.
+  void soft_rows(double epsilon, std::span<const double> g, std::span<double> f) const;
+  void soft_columns(double epsilon, std::span<const double> f, std::span<double> g) const;
+
   /// The plan with fewer pairs and their sums, for Hessians that leave out entries: those with
   /// keep(row, value, its column's sum) false.
   using Keep = std::function<bool(std::size_t row, double value, double column_sum)>;
@@ -99,5 +104,8 @@ class SparsePlan {
   std::int64_t total_ = 0, searches_ = 0;
   double error_half_way_ = std::numeric_limits<double>::quiet_NaN();
 };
+
+/// Collective. The columns of pairs as input positions of y's points.
+std::vector<std::int64_t> column_ids(const Pairs& pairs, const Ghosts& ghosts, const Cloud& y);
 
 }  // namespace mensura::transport

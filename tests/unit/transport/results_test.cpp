@@ -159,7 +159,7 @@ class Results : public testing::Test {
       plan.values.push_back(static_cast<double>(id));
       plan.row_starts.push_back(std::ssize(plan.columns));
     }
-    result.plan = std::move(plan);
+    result.plans.push_back(std::move(plan));
     return result;
   }
   static Problem problem() {

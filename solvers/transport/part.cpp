@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/part.hpp"
+
+#include <algorithm>
+
+#include "transport/pair_solver.hpp"
+#include "transport/tree_solver.hpp"
+
+namespace mensura::transport {
+
+namespace {
+
+// An edge between two given measures.
+class PairPart final : public Part {
+ public:
+  PairPart(const parallel::Communicator& comm, Problem problem,
+           const std::vector<Marginal>& marginals, double epsilon,
+           const std::function<void()>& poll)
+      : problem_(std::move(problem)),
+        solver_(comm, problem_, marginals[0], marginals[1], epsilon, poll) {}
+
+  bool finished() const override { return solver_.finished(); }
+  bool begun() const override { return solver_.begun(); }
+  bool converged() const override { return solver_.converged(); }
+  void advance(const std::function<void()>& poll) override { solver_.advance(poll); }
+  std::string line() const override { return solver_.multiscale().line(); }
+  std::string method() const override { return solver_.method(); }
+  std::string reason() const override { return solver_.reason(); }
+  std::vector<StageReport> history() const override { return solver_.history(); }
+  Answer describe(const std::function<void()>& poll) override {
+    Answer answer;
+    solver_.describe(answer, poll);
+    if (!problem_.write_plan) return answer;
+    auto plan = solver_.plan(problem_.marginals[0].name + "-" + problem_.marginals[1].name);
+    if (plan) answer.plans.push_back(std::move(*plan));
+    return answer;
+  }
+  SavedState save() const override { return solver_.save(); }
+  void restore(const SavedState& saved) override { solver_.restore(saved); }
+
+ private:
+  Problem problem_;
+  PairSolver solver_;
+};
+
+}  // namespace
+
+Problem part_of(const Problem& problem, const std::vector<std::size_t>& nodes,
+                const std::vector<std::size_t>& edges) {
+  Problem part = problem;
+  part.marginals.clear();
+  part.edges.clear();
+  for (const std::size_t node : nodes) part.marginals.push_back(problem.marginals[node]);
+  const auto place = [&](std::size_t node) {
+    return static_cast<std::size_t>(std::ranges::find(nodes, node) - nodes.begin());
+  };
+  for (const std::size_t e : edges) {
+    EdgeSpec edge = problem.edges[e];
+    edge.from = place(edge.from);
+    edge.to = place(edge.to);
+    if (part.marginals[edge.from].free && !part.marginals[edge.to].free) {
+      std::swap(edge.from, edge.to);
+    }
+    part.edges.push_back(edge);
+  }
+  return part;
+}
+
+std::unique_ptr<Part> make_part(const parallel::Communicator& comm, Problem problem,
+                                const std::vector<Marginal>& marginals, double epsilon,
+                                const std::function<void()>& poll) {
+  if (problem.is_pair()) {
+    // The pair solver knows the first marginal as the rows.
+    problem.cost = problem.edges[0].cost.value_or(problem.cost);
+    return std::make_unique<PairPart>(comm, std::move(problem), marginals, epsilon, poll);
+  }
+  return std::make_unique<TreeSolver>(comm, std::move(problem), marginals, epsilon, poll);
+}
+
+}  // namespace mensura::transport

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a TreeSolver has found: marginals, plans, costs and bounds.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "parallel/exact_sum.hpp"
+#include "transport/certificate.hpp"
+#include "transport/edge_kernels.hpp"
+#include "transport/kernel_certificate.hpp"
+#include "transport/tree_solver.hpp"
+
+namespace mensura::transport {
+
+namespace {
+
+double total_of(const parallel::Communicator& comm, std::span<const double> terms) {
+  parallel::ExactSum sum;
+  for (const double term : terms) sum.add(term);
+  parallel::reduce(comm, std::span(&sum, 1));
+  return sum.value();
+}
+
+double dot(const parallel::Communicator& comm, std::span<const double> a,
+           std::span<const double> b) {
+  parallel::ExactSum sum;
+  for (std::size_t i = 0; i < a.size(); ++i) sum.add(a[i] * b[i]);
+  parallel::reduce(comm, std::span(&sum, 1));
+  return sum.value();
+}
+
+}  // namespace
+
+// The supports of the last stage, or, after sweeps, of the result; false where they do not fit.
+bool TreeSolver::find_plans(const std::function<void()>& poll) {
+  if (!plans_->stored()) {
+    model_->messages->gather(at_, poll);
+    model_->messages->spread(at_, poll);
+    if (!plans_->search(at_, *model_->messages, most_pairs())) return false;
+  }
+  plans_->evaluate(at_);
+  return true;
+}
+
+// Of the plan at all nodes: on the supports where these are stored.
+std::vector<std::vector<double>> TreeSolver::marginals() const {
+  std::vector<std::vector<double>> result;
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    if (plans_->stored()) {
+      const std::span<const double> sums = plans_->sums(tree_.links(k).front().edge, k);
+      result.emplace_back(sums.begin(), sums.end());
+    } else {
+      result.push_back(model_->messages->marginal(k, at_));
+    }
+  }
+  return result;
+}
+
+double TreeSolver::linear_cost(const std::function<void()>& poll) const {
+  double sum = 0;
+  for (std::size_t e = 0; e < edges_.size(); ++e) {
+    if (plans_->stored()) {
+      sum += transport::linear_cost(plans_->plan(e));
+      continue;
+    }
+    const Tree::Edge& edge = tree_.edges()[e];
+    sum += model_->kernels[e]->linear_cost(epsilon_,
+                                           model_->messages->edge_potential(e, edge.from, at_),
+                                           model_->messages->edge_potential(e, edge.to, at_), poll);
+  }
+  return sum;
+}
+
+// Every edge's plan is rounded to the marginals of its ends, one for all edges of a free node:
+// glued along the tree these plans are a plan of the whole.
+double TreeSolver::primal(const std::vector<std::vector<double>>& marginals,
+                          const std::function<void()>& poll) const {
+  const auto clouds = clouds_at(0);
+  std::vector<std::vector<double>> targets(tree_.nodes());
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    targets[k] = tree_.free(k) ? marginals[k] : clouds[k]->mass;
+    if (!tree_.free(k)) continue;
+    const double total = total_of(comm_, targets[k]);
+    for (double& mass : targets[k]) mass *= mass_ / total;
+  }
+  double sum = 0, remainder = 0;
+  for (std::size_t e = 0; e < edges_.size(); ++e) {
+    const Tree::Edge& edge = tree_.edges()[e];
+    if (plans_->stored()) {
+      sum +=
+          rounded_cost(plans_->plan(e), targets[edge.from], targets[edge.to], costs_[e], remainder);
+      continue;
+    }
+    const Potentials at{model_->messages->edge_potential(e, edge.from, at_),
+                        model_->messages->edge_potential(e, edge.to, at_)};
+    sum += rounded_cost(comm_, *model_->kernels[e], *clouds[edge.from], *clouds[edge.to], at,
+                        epsilon_, targets[edge.from], targets[edge.to], costs_[e], remainder, poll);
+  }
+  return sum;
+}
+
+// What the messages at the root lack to be feasible is shared by its edges in proportion to their
+// weights, and the leaves beside it take what that allows (reference/transport_robust 4, dual
+// bound); other nodes keep their potentials.
+NodePotentials TreeSolver::balanced_start(TreeMessages& messages,
+                                          const std::function<void()>& poll) const {
+  NodePotentials phi = at_;
+  const std::size_t root = tree_.root();
+  if (!tree_.free(root)) return phi;
+  messages.gather(phi, poll);
+  const std::vector<double> sum = messages.incoming(root);
+  double weights = 0;
+  for (const Tree::Link& link : tree_.links(root)) weights += edges_[link.edge].weight;
+  for (const Tree::Link& link : tree_.links(root)) {
+    if (tree_.free(link.node)) continue;
+    const double share = edges_[link.edge].weight / weights;
+    std::vector<double> g = messages.edge_potential(link.edge, root, phi);
+    for (std::size_t i = 0; i < g.size(); ++i) g[i] += (1 - share) * sum[i];
+    phi[link.node] = hard_transform(comm_, layers_[0].clouds[link.node], layers_[0].clouds[root], g,
+                                    costs_[link.edge]);
+  }
+  return phi;
+}
+
+// Block ascent without regularisation: after one walk the potentials are feasible.
+double TreeSolver::dual(const std::function<void()>& poll) const {
+  std::vector<std::unique_ptr<Kernel>> kernels;
+  std::vector<const Kernel*> all;
+  const auto clouds = clouds_at(0);
+  for (std::size_t e = 0; e < edges_.size(); ++e) {
+    const Tree::Edge& edge = tree_.edges()[e];
+    kernels.push_back(make_hard_kernel(comm_, *clouds[edge.from], *clouds[edge.to], costs_[e]));
+    all.push_back(kernels.back().get());
+  }
+  TreeMessages messages(comm_, tree_, clouds, std::move(all), {epsilon_, {}});
+  NodePotentials phi = balanced_start(messages, poll);
+  messages.gather(phi, poll);
+  messages.sweep(phi, 1, poll);
+  double value = 0;
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    if (!tree_.free(k)) value += dot(comm_, phi[k], clouds[k]->mass);
+  }
+  return value;
+}
+
+NodeAnswer TreeSolver::node_answer(std::size_t node, const std::vector<double>& marginal) const {
+  const Cloud& cloud = layers_[0].clouds[node];
+  NodeAnswer result;
+  result.name = heads_[node].name;
+  result.dimension = cloud.dimension;
+  result.input_total = heads_[node].input_total;
+  result.ids = cloud.ids;
+  result.coordinates = cloud.coordinates;
+  result.mass = tree_.free(node) ? marginal : cloud.mass;
+  result.grid = heads_[node].grid;
+  result.transported = marginal;
+  return result;
+}
+
+// Constants that sum to zero are free where the masses are prescribed: all fixed nodes but the last
+// get weighted mean zero.
+NodePotentials TreeSolver::canonical(const NodePotentials& phi) const {
+  NodePotentials result = phi;
+  if (problem_.relaxation != Relaxation::none) return result;
+  std::size_t last = 0;
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    if (!tree_.free(k)) last = k;
+  }
+  double rest = 0;
+  for (std::size_t k = 0; k < last; ++k) {
+    if (tree_.free(k)) continue;
+    const double mean = dot(comm_, layers_[0].clouds[k].mass, phi[k]) / mass_;
+    for (double& value : result[k]) value -= mean;
+    rest += mean;
+  }
+  for (double& value : result[last]) value += rest;
+  return result;
+}
+
+// The barycentric projection of a leaf: where its mass goes along its only edge.
+void TreeSolver::set_leaf_map(std::size_t node, NodeAnswer& answer) const {
+  const Tree::Link& link = tree_.links(node).front();
+  const Cloud& other = layers_[0].clouds[link.node];
+  const auto d = static_cast<std::size_t>(answer.dimension);
+  answer.map.resize(answer.mass.size() * d);
+  std::vector<double> there(other.own()), here(answer.mass.size());
+  for (std::size_t j = 0; j < d; ++j) {
+    for (std::size_t i = 0; i < there.size(); ++i) there[i] = other.coordinates[i * d + j];
+    plans_->multiply_to(link.edge, node, there, here);
+    for (std::size_t i = 0; i < here.size(); ++i) {
+      answer.map[i * d + j] = here[i] / answer.transported[i];
+    }
+  }
+}
+
+PlanAnswer TreeSolver::plan_answer(std::size_t edge) const {
+  const SparsePlan& plan = plans_->plan(edge);
+  PlanAnswer result;
+  result.rows_node = tree_.edges()[edge].from;
+  result.columns_node = tree_.edges()[edge].to;
+  result.edge = heads_[result.rows_node].name + "-" + heads_[result.columns_node].name;
+  result.row_ids = plan.x().ids;
+  result.row_starts = plan.pairs().starts;
+  result.values.assign(plan.values().begin(), plan.values().end());
+  result.columns = column_ids(plan.pairs(), plan.ghosts(), plan.y());
+  return result;
+}
+
+void TreeSolver::describe_stages(Answer& answer) const {
+  answer.converged = converged_;
+  answer.history = history_;
+  answer.method = history_.back().method;
+  answer.reason =
+      method_ == answer.method
+          ? reason_
+          : fmt::format("a plan has more than {} entries per point", most_pairs_per_point);
+  for (const StageReport& stage : history_) {
+    answer.newton_iterations.push_back(stage.newton);
+    answer.sinkhorn_iterations.push_back(stage.sinkhorn);
+    answer.cg_iterations.insert(answer.cg_iterations.end(), stage.cg.begin(), stage.cg.end());
+  }
+}
+
+Answer TreeSolver::describe(const std::function<void()>& poll) {
+  Answer answer;
+  describe_stages(answer);
+  answer.regularisation = epsilon_;
+  answer.marginal_error_l1 = history_.back().error_l1;
+  // The reference of free nodes is the counting measure: their points' shares are taken out again.
+  answer.cost_regularised = history_.back().dual_objective;
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    if (!tree_.free(k)) continue;
+    answer.cost_regularised -=
+        epsilon_ * mass_ * std::log(static_cast<double>(heads_[k].total) / heads_[k].total_mass);
+  }
+  const bool stored = find_plans(poll);
+  const std::vector<std::vector<double>> marginal = marginals();
+  answer.cost_linear = linear_cost(poll);
+  if (problem_.relaxation == Relaxation::none) {
+    set_bounds(primal(marginal, poll), dual(poll), 0, std::max(largest_cost_, epsilon_) * mass_,
+               answer);
+  }
+  const NodePotentials potentials = canonical(at_);
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    answer.nodes.push_back(node_answer(k, marginal[k]));
+    answer.nodes.back().potential = potentials[k];
+    if (stored && tree_.degree(k) == 1 && !tree_.free(k)) set_leaf_map(k, answer.nodes.back());
+  }
+  for (std::size_t e = 0; stored && problem_.write_plan && e < edges_.size(); ++e) {
+    answer.plans.push_back(plan_answer(e));
+  }
+  return answer;
+}
+
+}  // namespace mensura::transport

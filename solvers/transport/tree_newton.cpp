@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/tree_newton.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "parallel/exact_sum.hpp"
+
+namespace mensura::transport {
+
+namespace {
+
+// Constants of reference/transport_robust 4.
+constexpr double most_move = 20;  // of a free marginal's logarithm in a step
+constexpr double first_kappa = 0.01, least_kappa = 1e-3, most_kappa = 1e12;
+constexpr double first_floor = 1e-7, least_floor = 1e-9;  // of the shift
+constexpr double decrease = 1e-4;                         // sufficient increase of the objective
+constexpr double resolved = 1e-13;      // relative change that the objective can show
+constexpr double least_damping = 1e-3;  // relative to the first trial
+constexpr int most_solves = 4;          // per step, with larger and larger shifts
+constexpr int rescue_sweeps = 10;
+constexpr std::int64_t patience = 12;  // steps without progress, at errors that may be rounding
+constexpr double rounding_error = 1e-8;
+constexpr double carries = 1e-14;  // of the largest marginal: points that steps must respect
+// A free node's marginal must stand in for its exact one: outer solves need not be better.
+constexpr double loosest = 0.1, tightest = 1e-4;
+constexpr double next_share = 1e-3;
+
+}  // namespace
+
+TreeNewton::TreeNewton(TreePlans& plans, TreeMessages& full, NodePotentials start,
+                       const Options& options)
+    : plans_(plans),
+      full_(full),
+      at_(std::move(start)),
+      options_(options),
+      kappa_(first_kappa),
+      floor_(first_floor),
+      least_share_(LaplacianSolver::first_share) {}
+
+double TreeNewton::rho(std::size_t node) const {
+  const auto& all = plans_.options().rho;
+  return all.empty() ? std::numeric_limits<double>::infinity() : all[node];
+}
+
+bool TreeNewton::search(const std::function<void()>& poll) {
+  full_.gather(at_, poll);
+  full_.spread(at_, poll);
+  ++report_.searches;
+  if (!plans_.search(at_, full_, options_.most_pairs)) return false;
+  report_.plan_per_row = std::max(report_.plan_per_row, plans_.fattest_row());
+  return true;
+}
+
+bool TreeNewton::begin(const std::function<void()>& poll) {
+  // One exact sweep over all pairs, so that no point of a fixed node is starved.
+  full_.gather(at_, poll);
+  full_.sweep(at_, 1, poll);
+  if (!search(poll)) return false;
+  plans_.sweep(at_, options_.warm_sweeps);
+  report_.sweeps += 1 + options_.warm_sweeps;
+  if (plans_.drift(at_) > SparsePlan::margin) {
+    if (!search(poll)) return false;
+    plans_.sweep(at_, options_.warm_sweeps);
+    report_.sweeps += options_.warm_sweeps;
+  }
+  state_ = evaluate(at_);
+  note();
+  return true;
+}
+
+bool TreeNewton::resume(const Memory& memory, const std::function<void()>& poll) {
+  full_.gather(memory.searched, poll);
+  full_.spread(memory.searched, poll);
+  if (!plans_.search(memory.searched, full_, options_.most_pairs)) return false;
+  report_ = memory.report;
+  kappa_ = memory.kappa;
+  floor_ = memory.floor;
+  least_share_ = memory.least_share;
+  state_ = evaluate(at_);
+  return true;
+}
+
+TreeNewton::State TreeNewton::evaluate(const NodePotentials& at) {
+  const Tree& tree = plans_.tree();
+  plans_.evaluate(at);
+  State state;
+  state.residuals.resize(tree.nodes());
+  std::vector<parallel::ExactSum> errors(tree.nodes());
+  parallel::ExactSum mass;
+  for (std::size_t k = 0; k < tree.nodes(); ++k) {
+    const std::span<const double> sums = plans_.sums(tree.links(k).front().edge, k);
+    if (k == tree.root()) {
+      for (const double value : sums) mass.add(value);
+    }
+    if (tree.free(k)) continue;
+    state.residuals[k].resize(sums.size());
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const double miss = target_mass(plans_.clouds()[k]->mass[i], at[k][i], rho(k)) - sums[i];
+      state.residuals[k][i] = miss;
+      errors[k].add(std::abs(miss));
+    }
+  }
+  errors.push_back(mass);
+  parallel::reduce(plans_.comm(), errors);
+  for (std::size_t k = 0; k < tree.nodes(); ++k) {
+    const double error = errors[k].value() / options_.mass;
+    state.error += error;
+    state.largest = error <= state.largest ? state.largest : error;
+  }
+  if (std::isnan(state.error)) state.largest = state.error;
+  state.objective = tree_objective(plans_.comm(), tree, plans_.clouds(), plans_.options(), at,
+                                   errors.back().value());
+  return state;
+}
+
+void TreeNewton::note() {
+  report_.error_l1 = state_.largest;
+  report_.dual_objective = state_.objective;
+}
+
+TreeNewton::Way TreeNewton::direction() {
+  const Tree& tree = plans_.tree();
+  NodePotentials extra(tree.nodes());
+  for (std::size_t k = 0; k < tree.nodes(); ++k) {
+    if (tree.free(k) || std::isinf(rho(k))) continue;
+    for (std::size_t i = 0; i < at_[k].size(); ++i) {
+      extra[k].push_back(plans_.options().epsilon / rho(k) *
+                         target_mass(plans_.clouds()[k]->mass[i], at_[k][i], rho(k)));
+    }
+  }
+  Way way;
+  for (int attempt = 0; attempt < most_solves; ++attempt) {
+    TreeDirection::Options options;
+    options.shift = std::max(floor_, kappa_ * std::min(state_.error, 1.0));
+    options.least_share = least_share_;
+    options.tolerance = std::max(tightest, std::min(loosest, state_.error));
+    TreeDirection solver(plans_, extra, options);
+    NodePotentials means;
+    way.good = solver.solve(state_.residuals, way.change, means);
+    report_.cg.push_back(solver.iterations());
+    report_.inner = std::max(report_.inner, solver.inner());
+    report_.laplacian_per_row = std::max(report_.laplacian_per_row, solver.entries_per_row());
+    if (solver.inner() > LaplacianSolver::many_iterations) least_share_ *= next_share;
+    if (way.good) {
+      parallel::ExactSum slope;
+      double top = 0, most = 0;
+      for (std::size_t k = 0; k < tree.nodes(); ++k) {
+        if (tree.free(k)) {
+          for (const double mass : plans_.sums(tree.links(k).front().edge, k)) {
+            top = std::max(top, mass);
+          }
+          continue;
+        }
+        for (std::size_t i = 0; i < at_[k].size(); ++i) {
+          slope.add(state_.residuals[k][i] * way.change[k][i]);
+        }
+      }
+      top = plans_.comm().max(top);
+      for (std::size_t k = 0; k < tree.nodes(); ++k) {
+        if (!tree.free(k)) continue;
+        const std::span<const double> sums = plans_.sums(tree.links(k).front().edge, k);
+        for (std::size_t i = 0; i < sums.size(); ++i) {
+          if (sums[i] > carries * top) most = std::max(most, std::abs(means[k][i]));
+        }
+      }
+      way.largest = plans_.comm().max(most);
+      parallel::reduce(plans_.comm(), std::span(&slope, 1));
+      way.slope = plans_.options().epsilon * slope.value();
+      way.good = way.slope > 0 && std::isfinite(way.largest);
+    } else {
+      ++report_.linear_failures;
+    }
+    if (way.good && way.largest <= most_move) break;
+    kappa_ = std::max(10 * kappa_, 1e-9 / state_.error);
+  }
+  return way;
+}
+
+bool TreeNewton::line_search(const Way& way, double& damping) {
+  const double first = way.largest > most_move ? most_move / way.largest : 1.0;
+  for (damping = first; damping > least_damping * first; damping /= 2) {
+    NodePotentials trial = at_;
+    const double scale = damping * plans_.options().epsilon;
+    for (std::size_t k = 0; k < trial.size(); ++k) {
+      for (std::size_t i = 0; i < trial[k].size(); ++i) trial[k][i] += scale * way.change[k][i];
+    }
+    State state = evaluate(trial);
+    if (!std::isfinite(state.objective)) continue;
+    const double gain = damping * way.slope;
+    const bool rises = state.objective >= state_.objective + decrease * gain &&
+                       gain > resolved * std::abs(state_.objective);
+    if (!rises && !(state.error < 0.9 * state_.error)) continue;
+    at_ = std::move(trial);
+    state_ = std::move(state);
+    return true;
+  }
+  return false;
+}
+
+// The supports know the tolerance is met: do all pairs? True when they do; otherwise the supports
+// have been found again.
+bool TreeNewton::settle(const std::function<void()>& poll) {
+  full_.gather(at_, poll);
+  full_.spread(at_, poll);
+  const double error = full_.error(at_) / options_.mass;
+  if (error < options_.tolerance) {
+    report_.error_l1 = error;
+    converged_ = true;
+    return true;
+  }
+  ++report_.searches;
+  if (!plans_.search(at_, full_, options_.most_pairs)) return true;
+  state_ = evaluate(at_);
+  note();
+  return false;
+}
+
+bool TreeNewton::stuck() {
+  if (state_.largest < least_error_ / 2) {
+    least_error_ = state_.largest;
+    steps_since_ = 0;
+    return false;
+  }
+  return ++steps_since_ > patience && state_.largest < rounding_error;
+}
+
+bool TreeNewton::step(const std::function<void()>& poll) {
+  if (state_.largest < options_.tolerance && settle(poll)) return true;
+  if (report_.steps >= options_.max_steps || !std::isfinite(state_.error) || stuck()) return true;
+  ++report_.steps;
+  const Way way = direction();
+  double damping = 0;
+  const bool good = way.good && line_search(way, damping);
+  if (!good) floor_ = std::max(floor_ / 100, least_floor);
+  if (!good || damping < 0.2) {
+    kappa_ = std::min(10 * kappa_, most_kappa);
+  } else if (damping == 1) {
+    kappa_ = std::max(kappa_ / 10, least_kappa);
+  }
+  if (!good || state_.largest >= options_.tolerance) {
+    if (!good) plans_.evaluate(at_);  // the trials have left their messages
+    const int sweeps = good ? 1 : rescue_sweeps;
+    plans_.sweep(at_, sweeps);
+    report_.sweeps += sweeps;
+    if (plans_.drift(at_) > SparsePlan::margin && !search(poll)) return true;
+    state_ = evaluate(at_);
+  }
+  note();
+  return false;
+}
+
+}  // namespace mensura::transport
