@@ -257,20 +257,20 @@ double Bregman::resolution() const {
 // The largest error of the marginals.
 double Bregman::measure(double factor, const std::function<void()>& poll) {
   report_.leaf_errors.clear();
-  double largest = report_.centre_error = 0;
+  double largest = 0;
   for (Leaf& leaf : leaves_) {
     leaf.kernel->soft_rows(epsilon_, leaf.g, leaf.rows, poll);
     check(leaf.rows);
     report_.leaf_errors.push_back(leaf_error(leaf));
     largest = std::max(largest, report_.leaf_errors.back());
-    if (factor != 1) report_.centre_error = std::max(report_.centre_error, spread(leaf));
+    if (factor != 1) largest = std::max(largest, spread(leaf));
   }
   if (own_ != nullptr) {
     own_->soft_rows(epsilon_, q_, own_rows_, poll);
     check(own_rows_);
     report_.centre_error = own_error();
   }
-  return std::max(largest, report_.centre_error);
+  return largest;
 }
 
 void Bregman::finish_sweep(double factor, double measured) {
@@ -288,8 +288,11 @@ void Bregman::finish_sweep(double factor, double measured) {
   previous_dual_ = report_.dual_objective;
   // Errors that doubles do not resolve get no smaller.
   constexpr double units = 4;
-  const bool small = report_.error_l1 <= tolerance;
-  const bool done = small || (rounding > tolerance && measured < units * rounding);
+  const double of_centre =
+      last_stage && options_.centre_tolerance > 0 ? options_.centre_tolerance : tolerance;
+  const bool small = report_.error_l1 <= tolerance && report_.centre_error <= of_centre;
+  const bool done = small || (rounding > tolerance &&
+                              std::max(measured, report_.centre_error) < units * rounding);
   if (!last_stage) {
     if (done || stage_sweeps_ >= loose_sweeps) next_stage();
     return;

@@ -25,7 +25,10 @@ struct BregmanOptions {
   /// Where the regularisation begins, by quarters down to `epsilon`; 0 or less than `epsilon`:
   /// there.
   double first_epsilon = 0;
-  double tolerance = 1e-9;          ///< of error_l1
+  double tolerance = 1e-9;  ///< of error_l1
+  /// Debiased: of centre_error, 0: as tolerance; infinity: the marginals alone decide, not whether
+  /// b is the barycenter.
+  double centre_tolerance = 0;
   std::int64_t max_sweeps = 10000;  ///< at the last regularisation
   std::int64_t sweeps_per_advance = 10;
   bool over_relax = true;  ///< automatic, of plain barycenters; debiased ones go without
@@ -36,16 +39,16 @@ struct BregmanOptions {
 struct BregmanReport {
   std::int64_t sweeps = 0;       ///< all leaves and the centre updated once, at all regularisations
   std::int64_t last_sweeps = 0;  ///< of them at the last one
-  double error_l1 = 0;           ///< the largest of the following and of what doubles resolve
+  /// The largest leaf error, and of over-relaxed sweeps the largest sum_z |column of P_k - b|
+  /// (zero after a plain one); not below what doubles resolve.
+  double error_l1 = 0;
   std::vector<double> leaf_errors;  ///< sum_x |P_k 1 - m_k| after the centre's update
-  /// Over-relaxed sweeps: the largest sum_z |column of P_k - b|. Debiased: that of the centre with
-  /// itself. Zero after a plain sweep.
-  double centre_error = 0;
-  double rate = 1;             ///< last settled error ratio per sweep
-  double over_relaxation = 1;  ///< largest factor that was used
-  double dual_objective = 0;   ///< the value of the problem where it has converged
-  double mass = 0;             ///< of b
-  std::vector<double> errors;  ///< error_l1 after every sweep
+  double centre_error = 0;          ///< debiased: the same for the centre's plan with itself
+  double rate = 1;                  ///< last settled error ratio per sweep
+  double over_relaxation = 1;       ///< largest factor that was used
+  double dual_objective = 0;        ///< the value of the problem where it has converged
+  double mass = 0;                  ///< of b
+  std::vector<double> errors;       ///< error_l1 after every sweep
   bool converged = false;
 };
 
@@ -65,6 +68,9 @@ struct BregmanReport {
 /// of the regularised cost from b to itself, q its symmetric potential:
 ///   q <- (q + eps log(b / m_z) + soft_rows of the centre's own kernel(q)) / 2,
 /// the logarithm of d <- sqrt(d b / (K d)). That is a saddle point, no ascent: no over-relaxation.
+/// What the kernel blurs away the debiased barycenter has to restore: smooth densities take some
+/// hundred sweeps, but where sharp images meet an eps of more than a squared spacing the error of
+/// the centre falls like one over the number of sweeps, with those of the leaves far below.
 /// Over-relaxation is dropped when the dual objective falls, and its iterates are never returned
 /// without a final plain sweep. After every sweep a common constant of all f, the best one, makes
 /// the mass of the plans that of the leaves: b sums to the leaves' mass to rounding, and to one
