@@ -330,8 +330,8 @@ Shape shape_along(const std::vector<double>& b, const std::vector<double>& v,
 TEST(Bregman, TheObjectiveHasNoSlopeAtTheAnswer) {
   const Communicator comm = Communicator::world();
   Star star{comm,
-            {random_measure(2, 20, 1), random_measure(2, 25, 2)},
-            equal_masses(random_measure(2, 22, 4)),
+            {random_measure(2, 15, 1), random_measure(2, 18, 2)},
+            equal_masses(random_measure(2, 16, 4)),
             {0.4, 0.6}};
   const double epsilon = 0.03;
   for (const std::string kind : {"plain", "debiased", "penalty"}) {
@@ -465,7 +465,7 @@ TEST(Bregman, DebiasedMarginalsFitBeforeTheCentreDoes) {
   const Star star(comm, {grid_measure(grid, box(0.3)), grid_measure(grid, box(0.6))},
                   grid_measure(grid, flat), {1, 1});
   BregmanOptions options = options_of(4e-4, 1e-6);
-  options.max_sweeps = 2000;
+  options.max_sweeps = 500;
   options.centre_tolerance = infinity;
   Bregman marginals = star.problem(options, true);
   const BregmanReport& report = solve(marginals);
