@@ -142,8 +142,9 @@ Table sliced_table() {
 
 Table spline_table() {
   return {.name = "spline",
-          .help = "A Wasserstein spline through the marginals in the deck's order: positions are "
-                  "given, velocities are sought; the cost is the integral of |x''|^2",
+          .help =
+              "A Wasserstein spline through the marginals in the deck's order: positions are "
+              "given, velocities are sought; the cost is the integral of |x''|^2",
           .options = {{.key = "times",
                        .kind = Kind::reals,
                        .help = "of the marginals, ascending",
@@ -283,7 +284,9 @@ input::Schema make_schema() {
   input::Schema schema;
   schema.driver = "transport";
   schema.help = "Optimal transport between two or many measures, with a certificate";
-  schema.petsc_prefixes = {{"transport_newton_", "linear systems of the Newton steps (KSP)"}};
+  schema.petsc_prefixes = {
+      {"transport_newton_", "linear systems of the Newton steps (KSP)"},
+      {"transport_tree_", "the same inside those of trees with free marginals"}};
   schema.root.name = "deck";
   schema.root.options = sections();
   schema.root.hints = {{"max_newton", "the key stands in the section solve"},

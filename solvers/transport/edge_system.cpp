@@ -12,7 +12,8 @@ EdgeSystem::EdgeSystem(const SparsePlan& plan, std::span<const double> row_extra
     : plan_(plan),
       singular_(options.singular),
       laplacian_(plan, row_extra, column_extra),
-      solver_(laplacian_, options.shift, options.least_share, options.accuracy),
+      solver_(laplacian_, LaplacianSolver::Use::tree, options.shift, options.least_share,
+              options.accuracy),
       right_(static_cast<std::size_t>(laplacian_.own())) {}
 
 double EdgeSystem::entries_per_row() const {

@@ -59,7 +59,8 @@ GraphJob::GraphJob(Problem problem, const parallel::Communicator& comm)
 GraphJob::~GraphJob() = default;
 
 void GraphJob::load_problem(run::Context& context) {
-  LaplacianSolver::check_options(comm_);
+  LaplacianSolver::check_options(comm_, LaplacianSolver::Use::newton);
+  LaplacianSolver::check_options(comm_, LaplacianSolver::Use::tree);
   marginals_ = load_marginals(comm_, problem_, context);
   const Marginal* first = nullptr;
   for (const Marginal& marginal : marginals_) {

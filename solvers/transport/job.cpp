@@ -55,7 +55,9 @@ const Marginal& TransportJob::side(std::size_t number) const {
 }
 
 void TransportJob::load_marginals(run::Context& context) {
-  if (!by_formula(problem_.method)) LaplacianSolver::check_options(comm_);
+  if (!by_formula(problem_.method)) {
+    LaplacianSolver::check_options(comm_, LaplacianSolver::Use::newton);
+  }
   marginals_ = transport::load_marginals(comm_, problem_, context);
   if (problem_.exact || problem_.method == Method::exact) {
     check_exact_size(marginals_[0].total, marginals_[1].total);

@@ -11,13 +11,15 @@
 namespace mensura::transport {
 
 /// Conjugate gradients on a plan's shifted Laplacian without its matrix, preconditioned by
-/// algebraic multigrid on the assembled one (PETSc options prefix transport_newton_; BoomerAMG, or
-/// GAMG where hypre is missing; reference/transport_robust 2). Members are collective.
+/// algebraic multigrid on the assembled one (BoomerAMG, or GAMG where hypre is missing;
+/// reference/transport_robust 2). Members are collective.
 class LaplacianSolver {
  public:
-  /// Throws Error{usage} on all ranks for options under transport_newton_ that PETSc refuses,
-  /// before anything is built.
-  static void check_options(const parallel::Communicator& comm);
+  /// PETSc options prefixes transport_newton_, one solve with a matrix, and transport_tree_, many.
+  enum class Use { newton, tree };
+  /// Throws Error{usage} on all ranks for options under the prefix that PETSc refuses, before
+  /// anything is built.
+  static void check_options(const parallel::Communicator& comm, Use use);
 
   /// Plans with more pairs per row are fat: what links their rows and columns least may be left out
   /// of the preconditioner, `first_share` to begin with (Laplacian::assemble).
@@ -27,7 +29,8 @@ class LaplacianSolver {
 
   /// Sets the preconditioner up. `accuracy`: of the residual, relative to the right-hand side. The
   /// Laplacian outlives the object.
-  LaplacianSolver(const Laplacian& laplacian, double shift, double least_share, double accuracy);
+  LaplacianSolver(const Laplacian& laplacian, Use use, double shift, double least_share,
+                  double accuracy);
   LaplacianSolver(const LaplacianSolver&) = delete;
   LaplacianSolver& operator=(const LaplacianSolver&) = delete;
 
@@ -43,6 +46,7 @@ class LaplacianSolver {
   static PetscErrorCode multiply(Mat matrix, Vec x, Vec y);
 
   const parallel::Communicator& comm_;
+  Use use_;
   Shell shell_;
   linear::Matrix product_, matrix_;
   linear::Krylov krylov_;

@@ -161,7 +161,7 @@ double Newton::share_to_drop() const {
 
 bool Newton::solve(const Laplacian& laplacian, double shift, const std::vector<double>& rhs,
                    std::vector<double>& solution) {
-  LaplacianSolver solver(laplacian, shift, share_to_drop(),
+  LaplacianSolver solver(laplacian, LaplacianSolver::Use::newton, shift, share_to_drop(),
                          std::max(1e-6, std::min(0.1, state_.error)));
   const bool good = solver.solve(rhs, solution);
   report_.cg.push_back(solver.iterations());

@@ -22,7 +22,7 @@ void TreeSolver::visit_numbers(Visitor& visitor, Numbers& numbers) {
   visitor(numbers.by_sweeps), visitor(numbers.has_past), visitor(numbers.inserted);
   visitor(numbers.at_epsilon), visitor(numbers.past_epsilon), visitor(numbers.seconds);
   visitor(numbers.newton.kappa), visitor(numbers.newton.floor);
-  visitor(numbers.newton.least_share);
+  visitor(numbers.newton.least_share), visitor(numbers.newton.accuracy);
   visit(visitor, numbers.newton.report);
   visit(visitor, numbers.sweeps);
   visitor.list(numbers.history, [&](StageReport& stage) { visit(visitor, stage); });

@@ -9,8 +9,6 @@ namespace mensura::transport {
 
 namespace {
 
-// Of the Laplacians: a Schur complement of inexact solves is none below it.
-constexpr double inner_accuracy = 1e-9;
 constexpr std::int64_t most_iterations = 150;  // then what there is serves (transport_robust 4)
 constexpr int series = 3;                      // terms of the preconditioner
 
@@ -44,7 +42,7 @@ TreeDirection::TreeDirection(const TreePlans& plans, const NodePotentials& extra
     EdgeSystem::Options system;
     system.shift = options.shift;
     system.least_share = LaplacianSolver::is_fat(plan) ? options.least_share : 0;
-    system.accuracy = inner_accuracy;
+    system.accuracy = options.accuracy;
     system.singular = extra.empty() || (extra[edge.from].empty() && extra[edge.to].empty());
     systems_.push_back(std::make_unique<EdgeSystem>(plan, extra.empty() ? none : extra[edge.from],
                                                     extra.empty() ? none : extra[edge.to], system));

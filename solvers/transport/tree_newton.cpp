@@ -24,7 +24,12 @@ constexpr double rounding_error = 1e-8;
 constexpr double carries = 1e-14;  // of the largest marginal: points that steps must respect
 // A free node's marginal must stand in for its exact one: outer solves need not be better.
 constexpr double loosest = 0.1, tightest = 1e-4;
-constexpr double next_share = 1e-3;
+// Preconditioners of many solves may leave out more than those of one: a smaller share where a
+// Laplacian then takes many iterations.
+constexpr double first_share = 1e-3, next_share = 1e-2;
+// Of the Laplacians' solves: better after steps that failed (measured: nothing is gained below 1e-4
+// on connected plans).
+constexpr double first_accuracy = 1e-5, least_accuracy = 1e-12, next_accuracy = 1e-3;
 
 }  // namespace
 
@@ -36,7 +41,8 @@ TreeNewton::TreeNewton(TreePlans& plans, TreeMessages& full, NodePotentials star
       options_(options),
       kappa_(first_kappa),
       floor_(first_floor),
-      least_share_(LaplacianSolver::first_share) {}
+      least_share_(first_share),
+      accuracy_(first_accuracy) {}
 
 double TreeNewton::rho(std::size_t node) const {
   const auto& all = plans_.options().rho;
@@ -77,6 +83,7 @@ bool TreeNewton::resume(const Memory& memory, const std::function<void()>& poll)
   kappa_ = memory.kappa;
   floor_ = memory.floor;
   least_share_ = memory.least_share;
+  accuracy_ = memory.accuracy;
   state_ = evaluate(at_);
   return true;
 }
@@ -134,6 +141,7 @@ TreeNewton::Way TreeNewton::direction() {
     TreeDirection::Options options;
     options.shift = std::max(floor_, kappa_ * std::min(state_.error, 1.0));
     options.least_share = least_share_;
+    options.accuracy = accuracy_;
     options.tolerance = std::max(tightest, std::min(loosest, state_.error));
     TreeDirection solver(plans_, extra, options);
     NodePotentials means;
@@ -232,7 +240,10 @@ bool TreeNewton::step(const std::function<void()>& poll) {
   const Way way = direction();
   double damping = 0;
   const bool good = way.good && line_search(way, damping);
-  if (!good) floor_ = std::max(floor_ / 100, least_floor);
+  if (!good) {
+    floor_ = std::max(floor_ / 100, least_floor);
+    accuracy_ = std::max(accuracy_ * next_accuracy, least_accuracy);
+  }
   if (!good || damping < 0.2) {
     kappa_ = std::min(10 * kappa_, most_kappa);
   } else if (damping == 1) {

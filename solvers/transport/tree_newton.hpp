@@ -26,6 +26,7 @@ class TreeDirection {
  public:
   struct Options {
     double shift = 0, least_share = 0;
+    double accuracy = 1e-9;   ///< of the edges' systems
     double tolerance = 1e-4;  ///< L1 norm of the residual, relative to the right-hand sides'
   };
   /// Collective. `plans` hold the values at the potentials (and outlive the object); `extra`: what
@@ -79,10 +80,10 @@ class TreeNewton {
   bool begin(const std::function<void()>& poll);
   struct Memory {
     NodePotentials searched;
-    double kappa = 0, floor = 0, least_share = 0;
+    double kappa = 0, floor = 0, least_share = 0, accuracy = 0;
     NewtonReport report;
   };
-  Memory memory() const { return {plans_.searched_at(), kappa_, floor_, least_share_, report_}; }
+  Memory memory() const { return {plans_.searched_at(), kappa_, floor_, least_share_, accuracy_, report_}; }
   /// In place of begin(): goes on from where memory() was taken.
   bool resume(const Memory& memory, const std::function<void()>& poll);
   /// One step, or the last check. True when finished: converged, or out of steps.
@@ -119,7 +120,7 @@ class TreeNewton {
   Options options_;
   State state_;
   NewtonReport report_;
-  double kappa_, floor_, least_share_;
+  double kappa_, floor_, least_share_, accuracy_;
   double least_error_ = std::numeric_limits<double>::infinity();
   std::int64_t steps_since_ = 0;
   bool converged_ = false;
