@@ -4,7 +4,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "parallel/error.hpp"
+
 namespace mensura::transport {
+
+double safe(double factor, double way, double epsilon) noexcept {
+  if (factor <= 1 || way <= 0) return factor;
+  return std::clamp(2 - 0.8 * way / epsilon, 1.0, factor);
+}
 
 // The mean ratios of the last two thirds of the errors since the factor changed, halved in time,
 // agree: the slowest mode is alone.
@@ -58,6 +65,24 @@ void OverRelaxation::drop() {
   bound_ = 1 + 0.8 * (factor_ - 1);
   change(1);
   patience_ = 16;
+}
+
+std::vector<double> OverRelaxation::numbers() const {
+  std::vector<double> result{finishing_ ? 1.0 : 0.0,        factor_, last_, rate_, bound_,
+                             static_cast<double>(patience_)};
+  result.insert(result.end(), errors_.begin(), errors_.end());
+  return result;
+}
+
+void OverRelaxation::restore(std::span<const double> numbers) {
+  parallel::require(numbers.size() >= 6, "the numbers of an over-relaxation are complete");
+  finishing_ = numbers[0] != 0;
+  factor_ = numbers[1];
+  last_ = numbers[2];
+  rate_ = numbers[3];
+  bound_ = numbers[4];
+  patience_ = static_cast<std::size_t>(numbers[5]);
+  errors_.assign(numbers.begin() + 6, numbers.end());
 }
 
 }  // namespace mensura::transport

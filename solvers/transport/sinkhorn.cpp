@@ -142,14 +142,11 @@ double Side::level_of_mass(double start) const {
   return level;
 }
 
-// `factor` times the way to the target. A point that lacks mass is not over-relaxed beyond what
-// raises its dual objective: with d = (target - potential) / eps the gain of a factor w, w d -
-// exp(-d) (exp(w d) - 1), is positive for w <= 2 - 0.8 d (and for every w < 2 where d < 0).
+// `factor` times the way to the target, as far as that is safe.
 double Side::advanced(double potential, double target, double factor) const {
   if (factor == 1) return target;
   const double way = target - potential;
-  if (factor < 1 || way <= 0) return potential + factor * way;
-  return potential + std::clamp(2 - 0.8 * way / options_.epsilon, 1.0, factor) * way;
+  return potential + safe(factor, way, options_.epsilon) * way;
 }
 
 Side::Step Side::update(std::span<double> potential, double factor, double& level) {

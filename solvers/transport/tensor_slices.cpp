@@ -170,50 +170,52 @@ TensorSlices::Rest TensorSlices::least(std::size_t without, std::span<const doub
   return rest;
 }
 
+// Logarithms of the sums over all nodes but one, slice by slice: own slices x points of the node,
+// or one number per slice for node 0. -infinity for sums of nothing.
+std::vector<double> TensorSlices::sums_of_slices(const Rest& rest, std::size_t node,
+                                                 const NodeFields& terms) const {
+  const std::size_t n = node == 0 ? 1 : points(node), width = points(rest.last);
+  std::vector<double> top(own_slices() * n, -infinity), sum(own_slices() * n, 0.0);
+  for (const bool summing : {false, true}) {
+    for (std::size_t slice = 0; slice < own_slices(); ++slice) {
+      every_tuple(slice, [&](const auto& x, std::size_t t) {
+        double lead = 0;
+        for (std::size_t k = 0; k < x.size(); ++k) lead += k == node ? 0 : terms[k][x[k]];
+        for (std::size_t y = 0; y < width; ++y) {
+          const std::size_t point = node == 0 ? 0 : node == rest.last ? y : x[node];
+          const double own = node == rest.last ? 0 : terms[rest.last][y];
+          const double exponent = rest.values[t * width + y] + lead + own;
+          double& most = top[slice * n + point];
+          if (!summing) {
+            most = std::max(most, exponent);
+          } else if (most > -infinity) {
+            sum[slice * n + point] += std::exp(exponent - most);
+          }
+        }
+      });
+    }
+  }
+  for (std::size_t i = 0; i < top.size(); ++i) top[i] += std::log(sum[i]);
+  return top;
+}
+
 std::vector<double> TensorSlices::balanced(const Rest& rest, std::size_t node,
                                            const NodeFields& phi, double epsilon) const {
-  const std::size_t n = node == 0 ? 1 : points(node), width = points(rest.last);
-  NodeFields terms;
-  std::vector<double> top, sum;
-  // Every slice sums by itself, with its own largest exponents.
+  std::vector<double> own, result;
+  std::vector<parallel::ExactSum> sums;
   parallel::agree(comm_, [&] {
-    terms = terms_of(phi, epsilon);
-    std::ranges::fill(terms[node], 0.0);
-    top.assign(own_slices() * n, -infinity);
-    sum.assign(own_slices() * n, 0.0);
-    for (const bool summing : {false, true}) {
-      for (std::size_t slice = 0; slice < own_slices(); ++slice) {
-        every_tuple(slice, [&](const auto& x, std::size_t t) {
-          double lead = 0;
-          for (std::size_t k = 0; k < x.size(); ++k) lead += terms[k][x[k]];
-          for (std::size_t y = 0; y < width; ++y) {
-            const std::size_t point = node == 0 ? 0 : node == rest.last ? y : x[node];
-            const double exponent = rest.values[t * width + y] + lead + terms[rest.last][y];
-            double& most = top[slice * n + point];
-            if (!summing) {
-              most = std::max(most, exponent);
-            } else if (most > -infinity) {
-              sum[slice * n + point] += std::exp(exponent - most);
-            }
-          }
-        });
-      }
-    }
-    for (std::size_t i = 0; i < top.size(); ++i) top[i] += std::log(sum[i]);  // -inf for nothing
+    own = sums_of_slices(rest, node, terms_of(phi, epsilon));
+    result.assign(points(node), -infinity);
+    sums.resize(points(node));
   });
-  std::vector<double> result = top;
   if (node == 0) {
-    result = everywhere<double>(comm_, top);
+    result = everywhere<double>(comm_, own);
   } else {
-    std::vector<parallel::ExactSum> sums;
-    parallel::agree(comm_, [&] {
-      result.assign(n, -infinity);
-      sums.resize(n);
-    });
-    for (std::size_t i = 0; i < top.size(); ++i) result[i % n] = std::max(result[i % n], top[i]);
+    const std::size_t n = result.size();
+    for (std::size_t i = 0; i < own.size(); ++i) result[i % n] = std::max(result[i % n], own[i]);
     comm_.max(std::span(result));
-    for (std::size_t i = 0; i < top.size(); ++i) {
-      if (top[i] > -infinity) sums[i % n].add(std::exp(top[i] - result[i % n]));
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      if (own[i] > -infinity) sums[i % n].add(std::exp(own[i] - result[i % n]));
     }
     parallel::reduce(comm_, sums);
     for (std::size_t x = 0; x < n; ++x) result[x] += std::log(sums[x].value());

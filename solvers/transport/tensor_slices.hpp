@@ -105,6 +105,8 @@ class TensorSlices {
   NodeFields terms_of(const NodeFields& phi, double epsilon) const;
   void add_rest(const Rest& rest, std::size_t slice, std::size_t k, std::size_t l,
                 const NodeFields& terms, std::span<double> sums) const;
+  std::vector<double> sums_of_slices(const Rest& rest, std::size_t node,
+                                     const NodeFields& terms) const;
   template <class Visit>
   void every_entry(const Rest& rest, std::size_t slice, const NodeFields& terms, double epsilon,
                    Visit visit) const;
