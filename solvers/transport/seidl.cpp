@@ -18,17 +18,6 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 // Mass of a point above 1/K that is rounding of the masses.
 constexpr double rounding = 1e-12;
 
-// Equal masses are units of one: lifted, so that parts of a point are units, too.
-void lift(Ordered& measure) {
-  unsigned shift = 0;
-  while (measure.total >> (unit_bits - 1 - static_cast<int>(shift)) == 0) ++shift;
-  for (Group& group : measure.groups) {
-    group.start <<= shift;
-    group.end <<= shift;
-  }
-  measure.total <<= shift;
-}
-
 // The part of the groups between two masses, counted from the first of them.
 std::vector<Group> between(const std::vector<Group>& groups, Units begin, Units end) {
   std::vector<Group> result;
@@ -67,10 +56,8 @@ double shifted(const parallel::Communicator& comm, const Ordered& measure, Units
 double seidl_value(const parallel::Communicator& comm, const Weighted& points,
                    std::int64_t electrons) {
   parallel::require(electrons >= 2, "electrons that repel each other are at least two");
-  const MassPair masses = carry_masses(comm, points, points, 1);
-  OrderedPair pair = order_pair(comm, masses, points.positions, points.positions);
-  Ordered& measure = pair.a;
-  lift(measure);
+  const OrderedSet ordered = order_measures(comm, {&points, 1});
+  const Ordered& measure = ordered.measures[0];
   const auto parts = static_cast<Units>(electrons);
   double sum = 0;
   for (Units g = 1; g < parts; ++g) {
