@@ -229,6 +229,7 @@ double TensorSolver::dual(const NodeFields& phi, const std::function<void()>& po
 bool TensorSolver::newton(const std::function<void()>& poll) {
   const double epsilon = epsilons_[stage_];
   const TensorHessian hessian(comm_, slices_, at_, epsilon, poll);
+  if (!hessian.positive()) return false;
   NodeFields right = masses_;
   for (std::size_t k = 0; k < right.size(); ++k) {
     for (std::size_t x = 0; x < right[k].size(); ++x) right[k][x] -= hessian.marginals()[k][x];

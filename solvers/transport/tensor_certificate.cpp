@@ -124,6 +124,7 @@ double TensorSolver::repaired(double& remainder, const std::function<void()>& po
     const double part = itself ? 1 : std::min(0.5, std::max(100 * remainder, 1e-14));
     const double epsilon = epsilons_[stage];
     const TensorHessian hessian(comm_, slices_, past_[stage], epsilon, poll);
+    if (!hessian.positive()) continue;
     NodeFields right = masses_;
     for (std::size_t k = 0; k < right.size(); ++k) {
       for (std::size_t x = 0; x < right[k].size(); ++x) {

@@ -49,21 +49,21 @@ TensorHessian::TensorHessian(const parallel::Communicator& comm, const TensorSli
   for (const auto& node : marginals_) {
     for (const double p : node) scale_.push_back(1 / std::sqrt(p));
   }
-  std::size_t factored = size_;
+  std::int64_t factored = 1;
   parallel::agree(comm, [&] {
-    if (!comm.is_root()) return;
-    for (std::size_t i = 0; i < size_; ++i) {
-      for (std::size_t j = 0; j < size_; ++j) matrix_[i * size_ + j] *= scale_[i] * scale_[j];
-      matrix_[i * size_ + i] = 1;
-    }
-    upper_ = matrix_;
-    for (std::size_t i = 0; i < size_; ++i) upper_[i * size_ + i] += ridge;
-    factored = linear::cholesky(size_, upper_.data(), size_);
-    if (factored == size_) return;
-    throw parallel::Error(parallel::ExitCode::numerical,
-                          "the Hessian of the tensor is not positive: potentials are not finite "
-                          "or far from the optimum");
+    if (comm.is_root()) factored = factor() ? 1 : 0;
   });
+  positive_ = comm.min(factored) == 1;
+}
+
+bool TensorHessian::factor() {
+  for (std::size_t i = 0; i < size_; ++i) {
+    for (std::size_t j = 0; j < size_; ++j) matrix_[i * size_ + j] *= scale_[i] * scale_[j];
+    matrix_[i * size_ + i] = 1;
+  }
+  upper_ = matrix_;
+  for (std::size_t i = 0; i < size_; ++i) upper_[i * size_ + i] += ridge;
+  return linear::cholesky(size_, upper_.data(), size_) == size_;
 }
 
 std::vector<double> TensorHessian::times(const std::vector<double>& x) const {

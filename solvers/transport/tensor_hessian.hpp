@@ -16,6 +16,9 @@ class TensorHessian {
   TensorHessian(const parallel::Communicator& comm, const TensorSlices& slices,
                 const NodeFields& phi, double epsilon, const std::function<void()>& poll);
 
+  /// Whether there is a factor; without one nothing can be solved: potentials are far from those of
+  /// a plan.
+  bool positive() const noexcept { return positive_; }
   /// P_k.
   const NodeFields& marginals() const noexcept { return marginals_; }
 
@@ -26,6 +29,7 @@ class TensorHessian {
   NodeFields solve(const NodeFields& right, double& missed) const;
 
  private:
+  bool factor();
   std::vector<double> times(const std::vector<double>& x) const;
   std::vector<double> preconditioned(std::vector<double> x) const;
   std::vector<double> solve_on_root(const std::vector<double>& right, double& missed) const;
@@ -33,6 +37,7 @@ class TensorHessian {
   const parallel::Communicator& comm_;
   NodeFields marginals_;
   std::size_t size_ = 0;
+  bool positive_ = false;
   std::vector<double> scale_;           // 1 / sqrt of the diagonal
   std::vector<double> matrix_, upper_;  // with unit diagonal: on rank 0
 };
