@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "parallel/exact_sum.hpp"
+#include "transport/spline_edge.hpp"
 
 namespace mensura::transport {
 
@@ -97,18 +98,6 @@ std::vector<double> VelocityGrid::at(std::int64_t index) const {
   return result;
 }
 
-// From one time to the next.
-struct SplineSolver::Edge {
-  Edge(Cloud from_, Cloud to_, double step, const parallel::Communicator& comm)
-      : from(std::move(from_)),
-        to(std::move(to_)),
-        cost({}, 1 / (step * step * step), from.dimension),
-        kernel(make_blocked_kernel(comm, from, to, cost)) {}
-  Cloud from, to;
-  Cost cost;
-  std::unique_ptr<Kernel> kernel;
-};
-
 SplineSolver::SplineSolver(const parallel::Communicator& comm, std::span<const Cloud> positions,
                            const SplineOptions& options)
     : comm_(comm), options_(options), relaxation_(options.over_relax) {
@@ -121,6 +110,8 @@ SplineSolver::SplineSolver(const parallel::Communicator& comm, std::span<const C
                               "to one",
                               k, sum));
     }
+    ids_.push_back(positions[k].ids);
+    positions_.push_back(positions[k].coordinates);
     masses_.push_back(positions[k].mass);
     for (double& mass : masses_.back()) mass /= sum;
     at_.emplace_back(masses_.back().size(), 0.0);

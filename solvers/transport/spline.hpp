@@ -41,6 +41,17 @@ struct SplineVelocities {
   std::vector<double> variance;  ///< own x dimension: of every component, given the position
 };
 
+/// Paths drawn from a spline's plan, the same on all ranks.
+struct SplinePaths {
+  std::size_t dimension = 1;
+  std::vector<double> times;
+  std::vector<double> points;  ///< paths x times x (position, velocity), row-major
+  std::size_t count() const { return points.size() / (2 * dimension * times.size()); }
+  /// Where every path is at any time between the first and the last one: the cubics through its
+  /// positions and velocities. Paths x dimension. Local.
+  std::vector<double> at(double time) const;
+};
+
 /// Wasserstein splines (Chen, Conforti, Georgiou 2018; Benamou, Gallouet, Vialard 2019;
 /// reference/transport 3.4): a law of paths with prescribed laws of the positions at given times
 /// and least E int |x''|^2 dt. Between two times a path of least bending is the cubic with the
@@ -104,9 +115,16 @@ class SplineSolver {
   };
   /// Of the plan at potentials(), once finished.
   Result result(const std::function<void()>& poll) const;
+  /// `count` independent paths of that plan, for densities between the times: a Markov chain over
+  /// phase space. Drawn by the largest of logarithm plus Gumbel noise, which is counted by seed,
+  /// time, id of the position and path: the same on any number of ranks but for ties within
+  /// rounding. Work count x points of phase space.
+  SplinePaths paths(std::int64_t count, std::uint64_t seed,
+                    const std::function<void()>& poll) const;
 
  private:
   struct Edge;
+  struct Draw;
   using Messages = std::vector<std::vector<double>>;
   void add_edges(std::span<const Cloud> positions);
   Messages backward(double epsilon, const std::function<void()>& poll) const;
@@ -123,14 +141,17 @@ class SplineSolver {
   Step measure(std::size_t time, double epsilon, std::span<const double> exact) const;
   bool sweep(const std::function<void()>& poll);
   void observe(double error);
+  void draw_from(std::size_t time, std::span<const double> logarithms, std::size_t begin,
+                 std::size_t end, Draw& draw) const;
   void finish_stage();
   double resolution() const;
   double value() const;
 
   const parallel::Communicator& comm_;
   SplineOptions options_;
-  std::vector<std::vector<double>> masses_;  // own positions, per time
-  std::vector<double> grid_;                 // all velocities, row-major
+  std::vector<std::vector<double>> masses_, positions_;  // own positions, per time
+  std::vector<std::vector<std::uint64_t>> ids_;
+  std::vector<double> grid_;  // all velocities, row-major
   std::vector<std::unique_ptr<Edge>> edges_;
   std::vector<double> epsilons_;
   std::size_t stage_ = 0;

@@ -336,6 +336,63 @@ TEST(Spline, RestartContinues) {
   }
 }
 
+TEST(SplinePaths, CubicsAreExact) {
+  // x(t) = t^3 - t and -t^2 on [0, 1] and [1, 3].
+  transport::SplinePaths paths{2, {0, 1, 3}, {}};
+  for (const double t : paths.times) {
+    paths.points.insert(paths.points.end(), {t * t * t - t, -t * t, 3 * t * t - 1, -2 * t});
+  }
+  for (const double t : {0.0, 0.3, 1.0, 1.7, 3.0}) {
+    const auto x = paths.at(t);
+    ASSERT_EQ(x.size(), 2U);
+    EXPECT_NEAR(x[0], t * t * t - t, 1e-14 * 27);
+    EXPECT_NEAR(x[1], -t * t, 1e-14 * 9);
+  }
+}
+
+TEST(SplinePaths, FollowThePlanOnAnyRanks) {
+  const Communicator world = Communicator::world();
+  const Communicator self = Communicator::duplicate(MPI_COMM_SELF);
+  const auto draw = [](const Communicator& comm, SplineSolver::Result* result,
+                       std::vector<Cloud>* keep) {
+    std::vector<Cloud> clouds;
+    for (const Measure& measure : some_measures()) clouds.push_back(cloud_of(comm, measure));
+    SplineSolver solver(comm, clouds, some_options());
+    while (!solver.finished()) solver.advance({});
+    if (result != nullptr) *result = solver.result({});
+    if (keep != nullptr) *keep = clouds;
+    return solver.paths(4000, 7, {});
+  };
+  SplineSolver::Result result;
+  std::vector<Cloud> clouds;
+  const auto paths = draw(world, nullptr, nullptr), same = draw(self, &result, &clouds);
+  EXPECT_EQ(paths.points, same.points);  // potentials differ by rounding: no tie in 1e5 draws
+  ASSERT_EQ(paths.count(), 4000U);
+  // Means over the paths against those of the plan: five standard errors.
+  double energy = 0;
+  for (std::size_t k = 0; k < 4; ++k) {
+    double x = 0, v = 0, x_squared = 0, v_squared = 0, mean_x = 0, mean_v = 0;
+    for (std::size_t path = 0; path < 4000; ++path) {
+      const double* point = &paths.points[(path * 4 + k) * 2];
+      x += point[0] / 4000;
+      v += point[1] / 4000;
+      x_squared += point[0] * point[0] / 4000;
+      v_squared += point[1] * point[1] / 4000;
+      if (k == 3) continue;
+      const double *next = point + 2, off = next[0] - point[0] - (point[1] + next[1]) / 2;
+      energy += (12 * off * off + (next[1] - point[1]) * (next[1] - point[1])) / 4000;
+    }
+    for (std::size_t i = 0; i < clouds[k].own(); ++i) {
+      mean_x += clouds[k].mass[i] * clouds[k].coordinates[i];
+      mean_v += clouds[k].mass[i] * result.velocities[k].mean[i];
+    }
+    EXPECT_NEAR(x, mean_x, 5 * std::sqrt((x_squared - x * x) / 4000));
+    EXPECT_NEAR(v, mean_v, 5 * std::sqrt((v_squared - v * v) / 4000));
+  }
+  // Its deviation is below its mean (a sum of squares): the pairs are the plan's pairs.
+  EXPECT_NEAR(energy, result.linear, 5 * result.linear / std::sqrt(4000.0));
+}
+
 TEST(Spline, BadInputIsRefusedOnAllRanks) {
   const Communicator comm = Communicator::world();
   Measure heavy = random_measure(1, 5, 6);
