@@ -81,11 +81,32 @@ std::vector<double> TensorHessian::preconditioned(std::vector<double> x) const {
   return x;
 }
 
+// Residuals, scaled, have one sum over every node. What rounding makes of that lies in the kernel,
+// where the preconditioner would blow it up: it is taken out.
+void TensorHessian::project(std::vector<double>& r) const {
+  std::vector<double> sums;
+  std::size_t at = 0;
+  for (const auto& node : marginals_) {
+    sums.push_back(0);
+    for (std::size_t x = 0; x < node.size(); ++x, ++at) sums.back() += r[at] / scale_[at];
+  }
+  const double mean =
+      std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(sums.size());
+  at = 0;
+  for (std::size_t k = 0; k < marginals_.size(); ++k) {
+    for (const double p : marginals_[k]) {
+      r[at] += (mean - sums[k]) * p * scale_[at];
+      ++at;
+    }
+  }
+}
+
 // Keeps the best iterate: rounding ends the descent of the residual, wherever that is.
 std::vector<double> TensorHessian::solve_on_root(const std::vector<double>& right,
                                                  double& missed) const {
   std::vector<double> x(size_, 0.0), best = x, r(size_), p(size_, 0.0);
   for (std::size_t i = 0; i < size_; ++i) r[i] = right[i] * scale_[i];
+  project(r);
   const auto norm = [&] {
     double sum = 0;
     for (std::size_t i = 0; i < size_; ++i) sum += std::abs(r[i] / scale_[i]);
@@ -103,6 +124,7 @@ std::vector<double> TensorHessian::solve_on_root(const std::vector<double>& righ
     for (std::size_t i = 0; i < size_; ++i) x[i] += now / curvature * p[i];
     const std::vector<double> hx = times(x);  // the true residual
     for (std::size_t i = 0; i < size_; ++i) r[i] = right[i] * scale_[i] - hx[i];
+    project(r);
     before = now;
     const double left = norm();
     if (left < missed) {
@@ -117,16 +139,8 @@ std::vector<double> TensorHessian::solve_on_root(const std::vector<double>& righ
 }
 
 NodeFields TensorHessian::solve(const NodeFields& right, double& missed) const {
-  // Rounding of the sums is in the kernel's way: they are made equal.
-  std::vector<double> sums, flat;
-  for (const auto& node : right) sums.push_back(std::accumulate(node.begin(), node.end(), 0.0));
-  const double mean =
-      std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(sums.size());
-  for (std::size_t k = 0; k < right.size(); ++k) {
-    for (std::size_t x = 0; x < right[k].size(); ++x) {
-      flat.push_back(right[k][x] + (mean - sums[k]) * marginals_[k][x]);
-    }
-  }
+  std::vector<double> flat;
+  for (const auto& node : right) flat.insert(flat.end(), node.begin(), node.end());
   std::vector<double> answer(size_ + 1, 0.0);
   parallel::agree(comm_, [&] {
     if (!comm_.is_root()) return;

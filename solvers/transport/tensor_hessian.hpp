@@ -30,6 +30,7 @@ class TensorHessian {
 
  private:
   bool factor();
+  void project(std::vector<double>& r) const;
   std::vector<double> times(const std::vector<double>& x) const;
   std::vector<double> preconditioned(std::vector<double> x) const;
   std::vector<double> solve_on_root(const std::vector<double>& right, double& missed) const;
