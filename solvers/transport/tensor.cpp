@@ -27,7 +27,7 @@ constexpr int most_halvings = 12;
 // Entries that the sweeps between two safe points may visit.
 constexpr double entries_between_stops = 2e9;
 // Errors below so many units of the resolution do not fall any further.
-constexpr double most_units = 4;
+constexpr double most_units = 16;
 
 double sum_of(const std::vector<double>& values) {
   parallel::ExactSum sum;
