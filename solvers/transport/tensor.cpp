@@ -26,8 +26,10 @@ constexpr double longest_step = 4;
 constexpr int most_halvings = 12;
 // Entries that the sweeps between two safe points may visit.
 constexpr double entries_between_stops = 2e9;
-// Errors below so many units of the resolution do not fall any further.
-constexpr double most_units = 16;
+// Errors below so many units of the resolution may not fall any further, and do not when they have
+// not halved for so many Newton steps.
+constexpr double most_units = 100;
+constexpr std::int64_t most_idle = 4;
 
 double sum_of(const std::vector<double>& values) {
   parallel::ExactSum sum;
@@ -271,7 +273,9 @@ bool TensorSolver::step(const std::function<void()>& poll) {
     if (newton_ == 0 && sweeps_ > 1 && error_ > 0) rate_ = now / error_;
     error_ = now;
     converged_ = error_ <= tolerance;
-    const bool resolved = measured <= most_units * rounding;
+    idle_ = now < least_ / 2 || newton_ == 0 ? 0 : idle_ + 1;
+    if (idle_ == 0) least_ = now;
+    const bool resolved = measured <= most_units * rounding && idle_ >= most_idle;
     if (converged_ || resolved || sweeps_ >= options_.max_sweeps) return true;
     if (sweeps_ >= options_.warm_sweeps && newton(poll)) {
       rest = slices_.sums(slices_.innermost(), at_, epsilons_[stage_], poll);
@@ -308,7 +312,7 @@ void TensorSolver::finish_stage() {
   history_.push_back(entry);
   past_.push_back(at_);
   ++stage_;
-  sweeps_ = newton_ = 0;
+  sweeps_ = newton_ = idle_ = 0;
   rate_ = 1;
   seconds_ = 0;
 }
@@ -317,10 +321,12 @@ TensorSolver::State TensorSolver::state() const {
   return {static_cast<std::int64_t>(stage_),
           sweeps_,
           newton_,
+          idle_,
           at_,
           dual_,
           error_,
           rate_,
+          least_,
           seconds_,
           converged_,
           history_,
@@ -344,6 +350,8 @@ void TensorSolver::resume(State state) {
   error_ = state.error;
   seconds_ = state.seconds;
   rate_ = state.rate;
+  idle_ = state.idle;
+  least_ = state.least;
   history_ = std::move(state.history);
   past_ = std::move(state.past);
   converged_ = state.converged;

@@ -51,9 +51,9 @@ class TensorSolver {
 
   /// All that a restart needs, with the same problem and options on any number of ranks.
   struct State {
-    std::int64_t stage = 0, sweeps = 0, newton = 0;
+    std::int64_t stage = 0, sweeps = 0, newton = 0, idle = 0;
     NodeFields potentials;
-    double dual = 0, error = 0, rate = 1, seconds = 0;
+    double dual = 0, error = 0, rate = 1, least = 0, seconds = 0;
     bool converged = false;
     std::vector<StageReport> history;
     std::vector<NodeFields> past;  ///< potentials at the end of every finished stage
@@ -113,8 +113,10 @@ class TensorSolver {
   std::vector<double> epsilons_;
   std::size_t stage_ = 0;
   std::int64_t sweeps_ = 0, newton_ = 0;  // of the running stage
+  std::int64_t idle_ = 0;                 // Newton steps since the error has halved
   NodeFields at_;
   double dual_ = 0, error_ = 0, rate_ = 1, seconds_ = 0;
+  double least_ = 0;  // the error when it last had halved
   bool converged_ = false;
   std::vector<StageReport> history_;
   std::vector<NodeFields> past_;
