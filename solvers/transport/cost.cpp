@@ -24,7 +24,8 @@ Cost::Cost(const CostSpec& spec, double weight, int dimension)
       weight_(weight),
       power_(spec.kind == CostKind::power ? spec.power : 2),
       period_(spec.period) {
-  parallel::require(kind_ != CostKind::matrix, "a cost matrix has no geometry");
+  parallel::require(kind_ != CostKind::matrix && kind_ != CostKind::coulomb,
+                    "a cost matrix has no geometry, and the repulsion no largest value");
   parallel::require(
       kind_ != CostKind::periodic || period_.size() == static_cast<std::size_t>(dimension),
       "one period per axis");

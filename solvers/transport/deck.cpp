@@ -21,8 +21,8 @@ namespace {
 const std::vector<std::string> method_names = {"auto", "newton", "sinkhorn", "exact",
                                                "line", "circle", "sliced"};
 const std::vector<std::string> unit_names = {"spacing_squared", "diameter_squared", "absolute"};
-const std::vector<std::string> cost_names = {"squared_euclidean", "power", "l1", "periodic",
-                                             "matrix"};
+const std::vector<std::string> cost_names = {"squared_euclidean", "power",  "l1",
+                                             "periodic",          "matrix", "coulomb"};
 const std::vector<std::string> hessian_names = {"full", "mass", "count"};
 
 template <class Enumeration>
@@ -65,7 +65,11 @@ Table cost_table() {
                                 input::dataset_option(
                                     "dataset (n, m): one row for each input point of the "
                                     "first marginal, one column for each of the second",
-                                    "/costs")}}}}},
+                                    "/costs")}},
+                   {.name = "coulomb",
+                    .help =
+                        "1 / |x - y|, of strictly correlated electrons: shape pair or complete, "
+                        "small problems"}}}},
       .shorthand = "name",
       .hints = {{"p", "the key is power"}, {"periods", "the key is period"}}};
 }
@@ -313,6 +317,15 @@ CostSpec cost_from(const Node& node) {
   return cost;
 }
 
+SplineSpec spline_from(const Node& node) {
+  SplineSpec spline;
+  spline.times = node["times"].reals();
+  spline.lower = node["lower"].reals();
+  spline.upper = node["upper"].reals();
+  spline.count = node["count"].integers();
+  return spline;
+}
+
 void read_relaxation(const Node& root, Problem& problem) {
   if (root["partial"].present()) {
     problem.relaxation = Relaxation::partial;
@@ -363,6 +376,7 @@ Problem problem_from(const input::Deck& deck) {
   problem.write_plan = deck["plan"].flag();
   problem.per_edge = deck["entropy"].text() == "per_edge";
   problem.debiased = deck["debiased"].flag();
+  if (deck["spline"].present()) problem.spline = spline_from(deck["spline"]);
   problem.tuples = deck["tuples"].integer();
   read_graph(deck.root(), cost_from, problem);
   return problem;

@@ -404,7 +404,8 @@ void check_entropy(const Node&, const Node& root, Diagnostics& diagnostics) {
 
 bool is_pair(const Node& root) {
   const std::vector<char> free = free_of(root);
-  return free.size() == 2 && std::ranges::count(free, 1) == 0 && !root["spline"].present();
+  return free.size() == 2 && std::ranges::count(free, 1) == 0 && !root["spline"].present() &&
+         shape_of(root) != Shape::complete && root["cost"]["name"].text() != "coulomb";
 }
 
 Table graph_table() {

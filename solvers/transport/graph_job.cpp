@@ -7,6 +7,7 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "output/checkpoint.hpp"
@@ -38,6 +39,21 @@ std::string prefix_of(std::size_t piece) {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Trees fall apart at fixed nodes; what is no tree, or has an entropy of its own, does not.
+std::vector<Component> parts_of(const Problem& problem) {
+  const Graph graph = graph_of(problem);
+  if (!closing_edge(graph) && !problem.per_edge && !problem.spline &&
+      problem.cost.kind != CostKind::coulomb && problem.method != Method::line) {
+    return components(graph);
+  }
+  Component whole;
+  whole.nodes.resize(graph.nodes());
+  whole.edges.resize(graph.edges.size());
+  std::iota(whole.nodes.begin(), whole.nodes.end(), std::size_t{0});
+  std::iota(whole.edges.begin(), whole.edges.end(), std::size_t{0});
+  return {whole};
 }
 
 }  // namespace
@@ -92,7 +108,7 @@ double GraphJob::work_of(const Piece& piece) const {
 }
 
 void GraphJob::split(run::Context& context) {
-  for (const Component& component : components(graph_of(problem_))) {
+  for (const Component& component : parts_of(problem_)) {
     Piece piece;
     piece.problem = part_of(problem_, component.nodes, component.edges);
     piece.nodes = component.nodes;

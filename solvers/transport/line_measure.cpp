@@ -8,6 +8,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "parallel/by_index.hpp"
 #include "parallel/exact_sum.hpp"
@@ -242,6 +243,36 @@ OrderedPair order_pair(const Communicator& comm, const MassPair& masses,
   result.total = std::max(result.a.total, result.b.total);
   stretch(result.a, result.total);
   stretch(result.b, result.total);
+  return result;
+}
+
+OrderedSet order_measures(const Communicator& comm, std::span<const Weighted> measures) {
+  parallel::require(!measures.empty(), "there is a measure");
+  parallel::agree(comm, [&] {
+    for (std::size_t k = 0; k < measures.size(); ++k) {
+      check_points(measures[k], 1, std::to_string(k).c_str());
+    }
+  });
+  std::vector<ExactSum> totals(measures.size());
+  for (std::size_t k = 0; k < measures.size(); ++k) {
+    for (const double mass : measures[k].mass) totals[k].add(mass);
+  }
+  parallel::reduce(comm, totals);
+  double low = infinity, high = 0;
+  for (const ExactSum& total : totals) {
+    low = std::min(low, total.value());
+    high = std::max(high, total.value());
+  }
+  parallel::agree(comm, [&] { check_totals(low, high); });
+  OrderedSet result;
+  std::frexp(high, &result.exponent);
+  result.exponent -= unit_bits;
+  for (const Weighted& measure : measures) {
+    result.measures.push_back(
+        order(comm, carry(comm, measure.mass), measure.positions, result.exponent));
+    result.total = std::max(result.total, result.measures.back().total);
+  }
+  for (Ordered& measure : result.measures) stretch(measure, result.total);
   return result;
 }
 

@@ -60,6 +60,17 @@ MassPair carry_masses(const parallel::Communicator& comm, const Weighted& a, con
 OrderedPair order_pair(const parallel::Communicator& comm, const MassPair& masses,
                        std::span<const double> positions_a, std::span<const double> positions_b);
 
+/// Any number of measures of one total.
+struct OrderedSet {
+  std::vector<Ordered> measures;
+  Units total = 0;
+  int exponent = 0;
+};
+
+/// Collective. Checks one measure or more against the contract of Weighted (all totals agree),
+/// sorts and cumulates them in a common unit and makes their totals meet.
+OrderedSet order_measures(const parallel::Communicator& comm, std::span<const Weighted> measures);
+
 /// Collective. Sum of one value per rank over all lower ranks; `total` gets that over all ranks.
 /// Modulo 2^128, so that two's complement works too.
 Units sum_of_lower(const parallel::Communicator& comm, Units value, Units& total);

@@ -35,8 +35,9 @@ struct MarginalSpec {
   std::optional<std::int64_t> support{};  ///< free only: so many points of equal mass move
 };
 
-/// c(x, y). Powers are of the Euclidean distance; periodic is the squared distance on a torus.
-enum class CostKind { squared_euclidean, power, l1, periodic, matrix };
+/// c(x, y). Powers are of the Euclidean distance; periodic is the squared distance on a torus;
+/// coulomb is one over the distance.
+enum class CostKind { squared_euclidean, power, l1, periodic, matrix, coulomb };
 
 struct CostSpec {
   CostKind kind = CostKind::squared_euclidean;
@@ -125,7 +126,8 @@ struct Problem {
 
   /// Two given measures and one edge.
   bool is_pair() const {
-    return marginals.size() == 2 && !marginals[0].free && !marginals[1].free && !spline;
+    return marginals.size() == 2 && !marginals[0].free && !marginals[1].free && !spline &&
+           cost.kind != CostKind::coulomb;
   }
 };
 
