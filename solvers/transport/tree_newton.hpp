@@ -83,7 +83,9 @@ class TreeNewton {
     double kappa = 0, floor = 0, least_share = 0, accuracy = 0;
     NewtonReport report;
   };
-  Memory memory() const { return {plans_.searched_at(), kappa_, floor_, least_share_, accuracy_, report_}; }
+  Memory memory() const {
+    return {plans_.searched_at(), kappa_, floor_, least_share_, accuracy_, report_};
+  }
   /// In place of begin(): goes on from where memory() was taken.
   bool resume(const Memory& memory, const std::function<void()>& poll);
   /// One step, or the last check. True when finished: converged, or out of steps.
