@@ -37,7 +37,7 @@ std::vector<std::string> names_of(const Node& root) {
 std::vector<char> free_of(const Node& root) {
   std::vector<char> free;
   for (const auto& [name, marginal] : root["marginals"].entries()) {
-    free.push_back(static_cast<char>(marginal["free"].present()));
+    free.push_back(static_cast<char>(marginal["free"].present() && marginal["free"].flag()));
   }
   return free;
 }
@@ -377,7 +377,28 @@ void check_pair_only(const Node&, const Node& root, Diagnostics& diagnostics) {
   }
 }
 
-// Hessians that leave out entries are for comparisons between two measures.
+// Parts of the deck's language whose solvers are not connected to the job yet.
+void check_available(const Node&, const Node& root, Diagnostics& diagnostics) {
+  const auto refuse = [&](const Node& place, const std::string& what) {
+    diagnostics.error(place, what + " not in this version");
+  };
+  const Shape shape = shape_of(root);
+  if (root["entropy"].text() == "per_edge") refuse(root["entropy"], "one entropy per edge is");
+  if (root["spline"].present()) refuse(root["spline"], "splines are");
+  if (root["cost"]["name"].text() == "coulomb") refuse(root["cost"], "Coulomb costs are");
+  if (shape == Shape::cycle) refuse(where(root), "cycles are");
+  if (shape == Shape::complete &&
+      (root["cost"]["name"].text() != "squared_euclidean" || root["method"].text() == "line")) {
+    refuse(where(root),
+           "complete graphs with other costs than squared_euclidean, or on a line, are");
+  }
+  for (const auto& [name, marginal] : root["marginals"].entries()) {
+    if (!marginal["free"].present() || !marginal["free"].flag()) continue;
+    if (marginal["support"].present()) refuse(marginal["support"], "free supports are");
+  }
+}
+
+// One entropy per edge belongs to barycenters and sweeps.
 void check_entropy(const Node&, const Node& root, Diagnostics& diagnostics) {
   const bool per_edge = root["entropy"].text() == "per_edge";
   if (root["debiased"].flag() && !per_edge) {
@@ -466,8 +487,9 @@ Table graph_table() {
 }
 
 std::vector<input::Check> graph_checks() {
-  return {check_shape_given, check_edges,   check_declared, check_connected, check_cycle,
-          check_free_nodes,  check_weights, check_closing,  check_pair_only, check_entropy};
+  return {check_shape_given, check_edges,      check_declared, check_connected,
+          check_cycle,       check_free_nodes, check_weights,  check_closing,
+          check_pair_only,   check_entropy,    check_available};
 }
 
 namespace {

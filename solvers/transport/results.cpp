@@ -45,6 +45,8 @@ void add_history(const StageReport& stage, output::Record& record) {
   put("dual_objective", stage.dual_objective);
   put("sweep_rate", stage.sweep_rate);
   put("seconds", stage.seconds);
+  put("inner_iterations", stage.inner);
+  put("part", stage.part);
   record.add_history(std::move(entry));
 }
 
@@ -122,6 +124,14 @@ void write_plan(output::File& file, const Answer& answer, const PlanAnswer& spar
   file.attribute(folder, "shape", std::span<const std::int64_t>(shape));
 }
 
+void write_tuples(output::File& file, const Problem& problem, const Answer& answer) {
+  const auto nodes = static_cast<std::int64_t>(answer.nodes.size());
+  const std::int64_t first = parallel::Blocks{problem.tuples, file.communicator().size()}.begin(
+      file.communicator().rank());
+  file.distributed("/tuples", answer.tuples, {{problem.tuples, nodes}, first * nodes},
+                   {"1", "samples of the plan: input positions, a column for every marginal"});
+}
+
 // Map minus place, components x, y, z: those of a grid are stored slowest axis first.
 std::vector<double> displacement_of(const NodeAnswer& node) {
   const auto d = static_cast<std::size_t>(node.dimension);
@@ -152,6 +162,9 @@ void record(const Answer& answer, output::Record& record) {
   add_number(record, "dual", answer.dual);
   add_number(record, "gap_absolute", answer.gap_absolute);
   add_number(record, "gap_relative", answer.gap_relative);
+  if (!std::isnan(answer.shared_marginal_error)) {
+    add(record, "shared_marginal_error", answer.shared_marginal_error);
+  }
   if (!std::isnan(answer.divergence)) add(record, "divergence", answer.divergence);
   add_number(record, "regularisation", answer.regularisation);
   add(record, "newton_iterations", Value(answer.newton_iterations));
@@ -167,6 +180,7 @@ void record(const Answer& answer, output::Record& record) {
 
 void write_answer(output::File& file, const Problem& problem, const Answer& answer) {
   for (const NodeAnswer& node : answer.nodes) write_node(file, node);
+  if (problem.tuples > 0) write_tuples(file, problem, answer);
   if (!problem.write_plan) return;
   for (const PlanAnswer& plan : answer.plans) write_plan(file, answer, plan);
 }

@@ -24,6 +24,7 @@ void record(const Answer& answer, output::Record& record);
 ///   /plans/EDGE/{indptr, indices, data}  rows: all input points of the edge's first marginal,
 ///   empty
 ///                                        where there is no mass; attribute `shape`
+///   /tuples                              where asked: samples x marginals, input positions
 /// in the shape of the grid, or (n,). Memory O(n / P + nonzeros / P). The same on any number of
 /// ranks for the same answer.
 void write_answer(output::File& file, const Problem& problem, const Answer& answer);

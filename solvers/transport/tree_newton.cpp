@@ -233,10 +233,32 @@ bool TreeNewton::stuck() {
   return ++steps_since_ > patience && state_.largest < rounding_error;
 }
 
+// After a step: sweeps, and where the potentials have drifted the supports anew. These may hold
+// pairs that have come to weigh more than the step gained: then it is taken back. False when the
+// plans no longer fit.
+bool TreeNewton::follow(const NodePotentials& before, const State& old, int sweeps,
+                        const std::function<void()>& poll) {
+  plans_.sweep(at_, sweeps);
+  report_.sweeps += sweeps;
+  const bool drifted = plans_.drift(at_) > SparsePlan::margin;
+  if (drifted && !search(poll)) return false;
+  state_ = evaluate(at_);
+  const double lost = old.objective - state_.objective;
+  if (drifted && !(lost <= resolved * std::abs(old.objective)) && !(state_.error < old.error)) {
+    at_ = before;
+    kappa_ *= 100;
+    if (!search(poll)) return false;
+    state_ = evaluate(at_);
+  }
+  return true;
+}
+
 bool TreeNewton::step(const std::function<void()>& poll) {
   if (state_.largest < options_.tolerance && settle(poll)) return true;
   if (report_.steps >= options_.max_steps || !std::isfinite(state_.error) || stuck()) return true;
   ++report_.steps;
+  const NodePotentials before = at_;
+  const State old = state_;
   const Way way = direction();
   double damping = 0;
   const bool good = way.good && line_search(way, damping);
@@ -245,18 +267,15 @@ bool TreeNewton::step(const std::function<void()>& poll) {
     accuracy_ = std::max(accuracy_ * next_accuracy, least_accuracy);
   }
   if (!good || damping < 0.2) {
-    kappa_ = std::min(10 * kappa_, most_kappa);
+    kappa_ *= 10;
   } else if (damping == 1) {
     kappa_ = std::max(kappa_ / 10, least_kappa);
   }
+  if (!good) plans_.evaluate(at_);  // the trials have left their messages
   if (!good || state_.largest >= options_.tolerance) {
-    if (!good) plans_.evaluate(at_);  // the trials have left their messages
-    const int sweeps = good ? 1 : rescue_sweeps;
-    plans_.sweep(at_, sweeps);
-    report_.sweeps += sweeps;
-    if (plans_.drift(at_) > SparsePlan::margin && !search(poll)) return true;
-    state_ = evaluate(at_);
+    if (!follow(before, old, good ? 1 : rescue_sweeps, poll)) return true;
   }
+  kappa_ = std::min(kappa_, most_kappa);
   note();
   return false;
 }

@@ -112,6 +112,8 @@ class TreeNewton {
   Way direction();
   bool line_search(const Way& way, double& damping);
   bool settle(const std::function<void()>& poll);
+  bool follow(const NodePotentials& before, const State& old, int sweeps,
+              const std::function<void()>& poll);
   bool stuck();
   double rho(std::size_t node) const;
   void note();

@@ -340,8 +340,7 @@ void TreeSolver::finish_stage(bool accepted) {
     ++inserted_;
     at_ = past_;
     at_epsilon_ = past_epsilon_;
-    todo_.push_front(
-        {stage.level, std::sqrt(past_epsilon_ * stage.epsilon), Stage::loose_tolerance});
+    todo_.push_front({stage.level, std::sqrt(past_epsilon_ * stage.epsilon), loose_newton});
     return;
   }
   if (!by_sweeps_) at_ = newton_->potentials();
