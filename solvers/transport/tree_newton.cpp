@@ -21,7 +21,8 @@ constexpr int most_solves = 4;          // per step, with larger and larger shif
 constexpr int rescue_sweeps = 10;
 constexpr std::int64_t patience = 12;  // steps without progress, at errors that may be rounding
 constexpr double rounding_error = 1e-8;
-constexpr double carries = 1e-14;  // of the largest marginal: points that steps must respect
+constexpr double found_here = 0.1;  // drift since the search
+constexpr double carries = 1e-14;   // of the largest marginal: points that steps must respect
 // A free node's marginal must stand in for its exact one: outer solves need not be better.
 constexpr double loosest = 0.1, tightest = 1e-4;
 // Preconditioners of many solves may leave out more than those of one: a smaller share where a
@@ -206,14 +207,15 @@ bool TreeNewton::line_search(const Way& way, double& damping) {
   return false;
 }
 
-// The supports know the tolerance is met: do all pairs? True when they do; otherwise the supports
-// have been found again.
+// The supports know the tolerance is met: do all pairs, or are they missed only by what is below
+// the threshold of supports that were found here? True when they do; otherwise the supports have
+// been found again.
 bool TreeNewton::settle(const std::function<void()>& poll) {
   full_.gather(at_, poll);
   full_.spread(at_, poll);
   const double error = full_.error(at_) / options_.mass;
-  if (error < options_.tolerance) {
-    report_.error_l1 = error;
+  if (error < options_.tolerance || plans_.drift(at_) < found_here) {
+    report_.error_l1 = state_.largest;
     converged_ = true;
     return true;
   }
