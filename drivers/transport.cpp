@@ -3,8 +3,8 @@
 #include "output/history.hpp"
 #include "run/application.hpp"
 #include "transport/deck.hpp"
-#include "transport/result_job.hpp"
 #include "transport/prediction.hpp"
+#include "transport/result_job.hpp"
 #include "transport/results.hpp"
 
 namespace {

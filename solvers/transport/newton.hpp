@@ -33,7 +33,7 @@ struct NewtonReport {
   double dual_objective = 0;                       ///< of the regularised problem
   double plan_per_row = 0, laplacian_per_row = 0;  ///< largest over the steps
   std::int64_t heavy_columns = 0;                  ///< most over the steps
-  double sweep_rate = 1;  ///< error ratio of one Sinkhorn sweep, measured before the first step
+  double sweep_rate = 1;   ///< error ratio of one Sinkhorn sweep, measured before the first step
   std::int64_t inner = 0;  ///< trees: most iterations of a Laplacian inside one of cg
 };
 
