@@ -76,7 +76,8 @@ struct Answer {
   std::vector<NodeAnswer> nodes;
   std::vector<PlanAnswer> plans;
   double shared_marginal_error = unknown;  ///< graphs: of plans that meet at a node, L1
-  std::vector<std::int64_t> tuples;        ///< own samples x nodes, input positions
+  std::int64_t tuple_count = 0;            ///< samples of the whole plan, over all ranks
+  std::vector<std::int64_t> tuples;        ///< own block of them: samples x nodes, input positions
 };
 
 }  // namespace mensura::transport

@@ -15,13 +15,6 @@ namespace {
 
 using parallel::ExactSum;
 
-double total_mass(const parallel::Communicator& comm, const Cloud& cloud) {
-  ExactSum sum;
-  for (const double m : cloud.mass) sum.add(m);
-  parallel::reduce(comm, {&sum, 1});
-  return sum.value();
-}
-
 // Collective. log sum mass exp(exponent) over what `each` hands to its argument, twice.
 template <class Each>
 double log_sum(const parallel::Communicator& comm, const Each& each) {
@@ -68,9 +61,9 @@ Bregman::Bregman(const parallel::Communicator& comm, std::vector<BregmanEdge> ed
     q_.assign(centre.own(), 0.0);
     if (own != nullptr) own_rows_.assign(centre.own(), 0.0);
   });
-  centre_total_ = total_mass(comm, centre);
+  centre_total_ = parallel::exact_total(comm, centre.mass);
   for (Leaf& leaf : leaves_) {
-    leaf.total = total_mass(comm, *leaf.cloud);
+    leaf.total = parallel::exact_total(comm, leaf.cloud->mass);
     parallel::require(!balanced() || std::abs(leaf.total / leaves_.front().total - 1) < 1e-9,
                       "the measures have one mass in common");
   }

@@ -90,7 +90,7 @@ Answer exact_answer(const parallel::Communicator& comm, const Problem& problem, 
     for (double& g : line.potential_b) g *= weight;
     answer.nodes[0].potential = std::move(line.potential_a);
     answer.nodes[1].potential = std::move(line.potential_b);
-    if (problem.write_plan) answer.plans.push_back(plan_of(comm, a, b));
+    if (problem.wants_plans()) answer.plans.push_back(plan_of(comm, a, b));
   } else if (problem.method == Method::circle) {
     answer.method = "circle";
     answer.cost_linear = weight * circle_cost(comm, first, second, problem.cost.period[0], power);

@@ -16,14 +16,12 @@
 #include "run/timers.hpp"
 #include "transport/graph.hpp"
 #include "transport/graph_answer.hpp"
-#include "transport/job.hpp"
 #include "transport/laplacian_solver.hpp"
 #include "transport/loading.hpp"
 #include "transport/prediction.hpp"
 #include "transport/regularisation.hpp"
 #include "transport/results.hpp"
 #include "transport/state_numbers.hpp"
-#include "transport/tuples.hpp"
 
 namespace mensura::transport {
 
@@ -57,11 +55,6 @@ std::vector<Component> parts_of(const Problem& problem) {
 }
 
 }  // namespace
-
-std::unique_ptr<ResultJob> make_job(Problem problem, const parallel::Communicator& comm) {
-  if (problem.is_pair()) return std::make_unique<TransportJob>(std::move(problem), comm);
-  return std::make_unique<GraphJob>(std::move(problem), comm);
-}
 
 // What a checkpoint knows, until the set-up is done again.
 struct GraphJob::Restored {
@@ -282,21 +275,9 @@ void GraphJob::finish(run::Context& context) {
   Answer answer = merge_answers(comm_, problem_, parts);
   answer.regularisation = epsilon_;
   for (Piece& piece : pieces_) piece.answer.reset();
-  if (!answer.converged) {
-    context.warn(fmt::format(
-        "the marginals are met to {:.3g} in L1, wanted {:g}; raise max_newton or max_sinkhorn, "
-        "loosen tolerance, or raise regularisation.final",
-        answer.marginal_error_l1, problem_.tolerance));
-  }
-  if (answer.gap_relative > 0.1) {
-    context.warn(
-        fmt::format("the gap is {:.3g} of the cost: the cost is about as small as the "
-                    "regularisation; lower regularisation.final for a sharper answer",
-                    answer.gap_relative));
-  }
-  if (problem_.tuples > 0) {
-    answer.tuples = sample_tuples(comm_, problem_, answer, problem_.tuples);
-  }
+  if (!answer.converged) warn_not_converged(context, answer, problem_);
+  warn_wide_gap(context, answer);
+  draw_wanted_tuples(comm_, context, problem_, problem_.edges, answer);
   answer_ = std::move(answer);
 }
 

@@ -171,7 +171,7 @@ void TransportJob::end_pair(run::Context& context) {
   partial_.history.insert(partial_.history.begin(), before.begin(), before.end());
   if (problem_.method == Method::exact) symmetric_converged_ = true;  // its start may be rough
   partial_.converged = symmetric_converged_ && (!pricing_ || pricing_->result().optimal);
-  if (problem_.write_plan) {
+  if (problem_.wants_plans()) {
     const std::string edge = side(0).name + "-" + side(1).name;
     std::optional<PlanAnswer> plan =
         pricing_ ? solver_->exact_plan(pricing_->result(), edge) : solver_->plan(edge);
@@ -193,17 +193,10 @@ void TransportJob::finish(run::Context& context) {
                     "programs; raise regularisation.final",
                     partial_.gap_absolute, pricing_->result().rounds));
   } else if (!partial_.converged) {
-    context.warn(fmt::format(
-        "the marginals are met to {:.3g} in L1, wanted {:g}; raise max_newton or max_sinkhorn, "
-        "loosen tolerance, or raise regularisation.final",
-        partial_.marginal_error_l1, problem_.tolerance));
+    warn_not_converged(context, partial_, problem_);
   }
-  if (partial_.gap_relative > 0.1) {
-    context.warn(
-        fmt::format("the gap is {:.3g} of the cost: the cost is about as small as the "
-                    "regularisation; lower regularisation.final for a sharper answer",
-                    partial_.gap_relative));
-  }
+  warn_wide_gap(context, partial_);
+  draw_wanted_tuples(comm_, context, problem_, {EdgeSpec{}}, partial_);
   answer_ = std::move(partial_);
 }
 
@@ -212,7 +205,9 @@ void TransportJob::solve_exactly(run::Context& context) {
   if (problem_.write_plan && problem_.method != Method::line) {
     context.log(fmt::format("method {} writes no plan", name_of(problem_.method)));
   }
-  answer_ = exact_answer(comm_, problem_, side(0), side(1), context.poll);
+  Answer answer = exact_answer(comm_, problem_, side(0), side(1), context.poll);
+  draw_wanted_tuples(comm_, context, problem_, {EdgeSpec{}}, answer);
+  answer_ = std::move(answer);
 }
 
 run::Progress TransportJob::progress() const {

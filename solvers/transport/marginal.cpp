@@ -107,13 +107,6 @@ Values values_of(const parallel::Communicator& comm, const MarginalSpec& spec,
   return {std::move(grid.values), grid.fingerprint, {}};
 }
 
-double exact_sum(const parallel::Communicator& comm, const std::vector<double>& terms) {
-  parallel::ExactSum sum;
-  for (const double term : terms) sum.add(term);
-  parallel::reduce(comm, std::span(&sum, 1));
-  return sum.value();
-}
-
 // From values to mass, in place; returns the input's mass in its own units.
 double make_mass(const parallel::Communicator& comm, const MarginalSpec& spec, bool normalise,
                  std::vector<double>& values) {
@@ -130,7 +123,7 @@ double make_mass(const parallel::Communicator& comm, const MarginalSpec& spec, b
   for (double& value : values) {
     value = normalise ? value / largest + spec.floor : value + spec.floor * largest;
   }
-  const double total = exact_sum(comm, values);
+  const double total = parallel::exact_total(comm, values);
   if (!std::isfinite(total)) {
     throw Error(ExitCode::input_data,
                 fmt::format("{}: the total mass is beyond the range of numbers; use smaller units",
@@ -275,7 +268,7 @@ Marginal load_marginal(const parallel::Communicator& comm, const MarginalSpec& s
   result.input_mass = make_mass(comm, spec, normalise, input.values);
   parallel::agree(comm, [&] { keep_mass(size, input, first_position(comm, size), result); });
   result.total = comm.sum(static_cast<std::int64_t>(result.mass.size()));
-  result.total_mass = exact_sum(comm, result.mass);
+  result.total_mass = parallel::exact_total(comm, result.mass);
   poll();
   return result;
 }

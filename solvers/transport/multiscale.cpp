@@ -206,10 +206,6 @@ double Multiscale::resolution(const Potentials& at) const {
 void Multiscale::report() {
   const Stage& stage = todo_.front();
   StageReport entry;
-  entry.level = static_cast<int>(stage.level);
-  entry.points = levels_[stage.level].x.total;
-  entry.regularisation = stage.epsilon;
-  entry.seconds = seconds_;
   if (by_sinkhorn_) {
     entry.method = "sinkhorn";
     entry.sinkhorn = sinkhorn_.sweeps;
@@ -217,18 +213,13 @@ void Multiscale::report() {
     entry.dual_objective = sinkhorn_.dual_objective;
     entry.sweep_rate = sinkhorn_.rate;
   } else {
-    const NewtonReport& from = newton_->report();
-    entry.method = "newton";
-    entry.newton = from.steps;
-    entry.cg = from.cg;
-    entry.sinkhorn = from.sweeps;
-    entry.searches = from.searches;
-    entry.plan_per_row = from.plan_per_row;
-    entry.laplacian_per_row = from.laplacian_per_row;
-    entry.error_l1 = from.error_l1;
-    entry.dual_objective = from.dual_objective + stage.epsilon * options_.mass_product;
-    entry.sweep_rate = from.sweep_rate;
+    entry = stage_of(newton_->report());
+    entry.dual_objective += stage.epsilon * options_.mass_product;
   }
+  entry.level = static_cast<int>(stage.level);
+  entry.points = levels_[stage.level].x.total;
+  entry.regularisation = stage.epsilon;
+  entry.seconds = seconds_;
   history_.push_back(std::move(entry));
 }
 

@@ -30,25 +30,10 @@ constexpr double rounding_error = 1e-8;
 // A Newton step costs about as much as 100 to 200 sweeps; so many are always worth trying first.
 constexpr double few_sweeps = 60;
 
-double total_of(const parallel::Communicator& comm, std::span<const double> terms) {
-  parallel::ExactSum sum;
-  for (const double term : terms) sum.add(term);
-  parallel::reduce(comm, std::span(&sum, 1));
-  return sum.value();
-}
-
 // Sum of |terms|.
 double size_of(const parallel::Communicator& comm, std::span<const double> terms) {
   parallel::ExactSum sum;
   for (const double term : terms) sum.add(std::abs(term));
-  parallel::reduce(comm, std::span(&sum, 1));
-  return sum.value();
-}
-
-double dot(const parallel::Communicator& comm, std::span<const double> a,
-           std::span<const double> b) {
-  parallel::ExactSum sum;
-  for (std::size_t i = 0; i < a.size(); ++i) sum.add(a[i] * b[i]);
   parallel::reduce(comm, std::span(&sum, 1));
   return sum.value();
 }
@@ -62,14 +47,14 @@ double target(double mass, double potential, double rho) {
 
 double dual_objective(const parallel::Communicator& comm, const SparsePlan& plan,
                       const Potentials& at, double epsilon, double rho) {
-  const double mass = total_of(comm, plan.row_sums());
+  const double mass = parallel::exact_total(comm, plan.row_sums());
   const auto side = [&](const Cloud& cloud, std::span<const double> potential) {
     std::vector<double> terms(cloud.own());
     for (std::size_t i = 0; i < terms.size(); ++i) {
       terms[i] = std::isinf(rho) ? cloud.mass[i] * potential[i]
                                  : -rho * cloud.mass[i] * std::expm1(-potential[i] / rho);
     }
-    return total_of(comm, terms);
+    return parallel::exact_total(comm, terms);
   };
   return side(plan.x(), at.f) + side(plan.y(), at.g) - epsilon * mass;
 }
@@ -80,7 +65,8 @@ Newton::Newton(SparsePlan& plan, Potentials start, const NewtonOptions& options)
       options_(options),
       kappa_(first_kappa),
       least_share_(LaplacianSolver::first_share) {
-  mass_ = std::max(total_of(plan.comm(), plan.x().mass), total_of(plan.comm(), plan.y().mass));
+  mass_ = std::max(parallel::exact_total(plan.comm(), plan.x().mass),
+                   parallel::exact_total(plan.comm(), plan.y().mass));
 }
 
 bool Newton::begin() {
@@ -240,8 +226,9 @@ Newton::Direction Newton::direction() {
     result.good = solve(laplacian, shift, rhs, solution);
     if (result.good) {
       laplacian.back(solution, state_.column_residual, result.f, result.g);
-      result.slope = options_.epsilon * (dot(plan_.comm(), state_.row_residual, result.f) +
-                                         dot(plan_.comm(), state_.column_residual, result.g));
+      result.slope =
+          options_.epsilon * (parallel::exact_dot(plan_.comm(), state_.row_residual, result.f) +
+                              parallel::exact_dot(plan_.comm(), state_.column_residual, result.g));
       result.largest = plan_.largest_change(result.f, result.g);
       result.good = result.slope > 0 && std::isfinite(result.largest);
     } else {
@@ -274,14 +261,29 @@ bool Newton::line_search(const Direction& direction, double& damping) {
   return false;
 }
 
-// Many steps at errors that rounding explains: the tolerance is out of reach.
-bool Newton::stuck() {
-  if (state_.largest < least_error_ / 2) {
-    least_error_ = state_.largest;
-    steps_since_ = 0;
+StageReport stage_of(const NewtonReport& report) {
+  StageReport stage;
+  stage.method = "newton";
+  stage.newton = report.steps;
+  stage.cg = report.cg;
+  stage.inner = report.inner;
+  stage.sinkhorn = report.sweeps;
+  stage.searches = report.searches;
+  stage.plan_per_row = report.plan_per_row;
+  stage.laplacian_per_row = report.laplacian_per_row;
+  stage.error_l1 = report.error_l1;
+  stage.dual_objective = report.dual_objective;
+  stage.sweep_rate = report.sweep_rate;
+  return stage;
+}
+
+bool Stagnation::reached(double error) {
+  if (error < least_ / 2) {
+    least_ = error;
+    steps_ = 0;
     return false;
   }
-  return ++steps_since_ > patience && state_.largest < rounding_error;
+  return ++steps_ > patience && error < rounding_error;
 }
 
 bool Newton::step() {
@@ -296,7 +298,10 @@ bool Newton::step() {
       return true;
     }
   }
-  if (report_.steps >= options_.max_steps || !std::isfinite(state_.error) || stuck()) return true;
+  if (report_.steps >= options_.max_steps || !std::isfinite(state_.error) ||
+      stagnation_.reached(state_.largest)) {
+    return true;
+  }
   ++report_.steps;
   const Potentials before = at_;
   const double objective = state_.objective, error = state_.error;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "transport/answer.hpp"
 #include "transport/laplacian.hpp"
 #include "transport/problem.hpp"
 #include "transport/sparse_plan.hpp"
@@ -35,6 +36,20 @@ struct NewtonReport {
   std::int64_t heavy_columns = 0;                  ///< most over the steps
   double sweep_rate = 1;   ///< error ratio of one Sinkhorn sweep, measured before the first step
   std::int64_t inner = 0;  ///< trees: most iterations of a Laplacian inside one of cg
+};
+
+/// Local. What a stage reports of it; level, points, regularisation and time are the caller's.
+StageReport stage_of(const NewtonReport& report);
+
+/// Tells when Newton's method goes on without progress at errors that rounding explains. Local.
+class Stagnation {
+ public:
+  /// After every step. True when the tolerance is out of reach.
+  bool reached(double error);
+
+ private:
+  double least_ = std::numeric_limits<double>::infinity();
+  std::int64_t steps_ = 0;  // without a much smaller error
 };
 
 /// One regularisation by Newton's method on the support of the plan: 20 Sinkhorn sweeps, then steps
@@ -89,7 +104,6 @@ class Newton {
   bool solve(const Laplacian& laplacian, double shift, const std::vector<double>& rhs,
              std::vector<double>& solution);
   double share_to_drop() const;
-  bool stuck();
   bool line_search(const Direction& direction, double& damping);
   void note();
 
@@ -101,8 +115,7 @@ class Newton {
   double kappa_;
   double least_share_;  // of a fat plan's row and column: smaller entries precondition nothing
   double mass_ = 1;     // the larger total mass: errors are relative to it
-  double least_error_ = std::numeric_limits<double>::infinity();
-  std::int64_t steps_since_ = 0;  // without a much smaller error
+  Stagnation stagnation_;
   bool converged_ = false;
 };
 

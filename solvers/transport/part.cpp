@@ -30,7 +30,7 @@ class PairPart final : public Part {
   Answer describe(const std::function<void()>& poll) override {
     Answer answer;
     solver_.describe(answer, poll);
-    if (!problem_.write_plan) return answer;
+    if (!problem_.wants_plans()) return answer;
     auto plan = solver_.plan(problem_.marginals[0].name + "-" + problem_.marginals[1].name);
     if (plan) answer.plans.push_back(std::move(*plan));
     return answer;

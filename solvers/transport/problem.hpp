@@ -124,6 +124,8 @@ struct Problem {
   std::optional<ClosingSpec> closing{};
   std::optional<SplineSpec> spline{};
 
+  /// Plans are made to be written or to be drawn from.
+  bool wants_plans() const { return write_plan || tuples > 0; }
   /// Two given measures and one edge.
   bool is_pair() const {
     return marginals.size() == 2 && !marginals[0].free && !marginals[1].free && !spline &&

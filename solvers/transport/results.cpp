@@ -124,12 +124,14 @@ void write_plan(output::File& file, const Answer& answer, const PlanAnswer& spar
   file.attribute(folder, "shape", std::span<const std::int64_t>(shape));
 }
 
-void write_tuples(output::File& file, const Problem& problem, const Answer& answer) {
+void write_tuples(output::File& file, const Answer& answer) {
   const auto nodes = static_cast<std::int64_t>(answer.nodes.size());
-  const std::int64_t first = parallel::Blocks{problem.tuples, file.communicator().size()}.begin(
-      file.communicator().rank());
-  file.distributed("/tuples", answer.tuples, {{problem.tuples, nodes}, first * nodes},
-                   {"1", "samples of the plan: input positions, a column for every marginal"});
+  const parallel::Communicator& comm = file.communicator();
+  const std::int64_t first = parallel::Blocks{answer.tuple_count, comm.size()}.begin(comm.rank());
+  std::string names;
+  for (const NodeAnswer& node : answer.nodes) names += " " + node.name;
+  file.distributed("/tuples", answer.tuples, {{answer.tuple_count, nodes}, first * nodes},
+                   {"1", "samples of the plan, input positions; columns:" + names});
 }
 
 // Map minus place, components x, y, z: those of a grid are stored slowest axis first.
@@ -180,7 +182,7 @@ void record(const Answer& answer, output::Record& record) {
 
 void write_answer(output::File& file, const Problem& problem, const Answer& answer) {
   for (const NodeAnswer& node : answer.nodes) write_node(file, node);
-  if (problem.tuples > 0) write_tuples(file, problem, answer);
+  if (answer.tuple_count > 0) write_tuples(file, answer);
   if (!problem.write_plan) return;
   for (const PlanAnswer& plan : answer.plans) write_plan(file, answer, plan);
 }

@@ -16,19 +16,15 @@ namespace {
 
 using parallel::ExactSum;
 
-double total_mass(const parallel::Communicator& comm, const Cloud& cloud) {
-  ExactSum sum;
-  for (const double m : cloud.mass) sum.add(m);
-  parallel::reduce(comm, {&sum, 1});
-  return sum.value();
-}
-
 // One marginal's part of the problem: what its exact update is, how far it is missed, what it adds
 // to the dual objective.
 class Side {
  public:
   Side(const parallel::Communicator& comm, const Cloud& cloud, const SinkhornOptions& options)
-      : comm_(comm), cloud_(cloud), options_(options), whole_(total_mass(comm, cloud)) {
+      : comm_(comm),
+        cloud_(cloud),
+        options_(options),
+        whole_(parallel::exact_total(comm, cloud.mass)) {
     parallel::agree(comm, [&] { updated_.resize(cloud.own()); });
   }
   double mass() const { return whole_; }

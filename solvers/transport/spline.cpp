@@ -29,13 +29,6 @@ constexpr double pairs_between_stops = 2e10;
 // Errors below so many units of the resolution do not fall any further.
 constexpr double most_units = 4;
 
-double total(const parallel::Communicator& comm, std::span<const double> values) {
-  ExactSum sum;
-  for (const double value : values) sum.add(value);
-  parallel::reduce(comm, {&sum, 1});
-  return sum.value();
-}
-
 // The phase space of one end of an edge: every position with all velocities, transformed by
 // (sqrt(12) (x + half v), step v), half being half of the step with a sign.
 Cloud phase_space(const Cloud& positions, std::span<const double> mass,
@@ -103,7 +96,7 @@ SplineSolver::SplineSolver(const parallel::Communicator& comm, std::span<const C
     : comm_(comm), options_(options), relaxation_(options.over_relax) {
   check(positions, options);
   for (std::size_t k = 0; k < times(); ++k) {
-    const double sum = total(comm, positions[k].mass);
+    const double sum = parallel::exact_total(comm, positions[k].mass);
     if (!(std::abs(sum - 1) <= 1e-9)) {
       throw Error(ExitCode::input_data,
                   fmt::format("the masses of marginal {} sum to {:.12g}: normalise all marginals "

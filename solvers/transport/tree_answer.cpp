@@ -14,25 +14,6 @@
 
 namespace mensura::transport {
 
-namespace {
-
-double total_of(const parallel::Communicator& comm, std::span<const double> terms) {
-  parallel::ExactSum sum;
-  for (const double term : terms) sum.add(term);
-  parallel::reduce(comm, std::span(&sum, 1));
-  return sum.value();
-}
-
-double dot(const parallel::Communicator& comm, std::span<const double> a,
-           std::span<const double> b) {
-  parallel::ExactSum sum;
-  for (std::size_t i = 0; i < a.size(); ++i) sum.add(a[i] * b[i]);
-  parallel::reduce(comm, std::span(&sum, 1));
-  return sum.value();
-}
-
-}  // namespace
-
 // The supports of the last stage, or, after sweeps, of the result; false where they do not fit.
 bool TreeSolver::find_plans(const std::function<void()>& poll) {
   if (!plans_->stored()) {
@@ -82,7 +63,7 @@ double TreeSolver::primal(const std::vector<std::vector<double>>& marginals,
   for (std::size_t k = 0; k < tree_.nodes(); ++k) {
     targets[k] = tree_.free(k) ? marginals[k] : clouds[k]->mass;
     if (!tree_.free(k)) continue;
-    const double total = total_of(comm_, targets[k]);
+    const double total = parallel::exact_total(comm_, targets[k]);
     for (double& mass : targets[k]) mass *= mass_ / total;
   }
   double sum = 0, remainder = 0;
@@ -140,7 +121,7 @@ double TreeSolver::dual(const std::function<void()>& poll) const {
   messages.sweep(phi, 1, poll);
   double value = 0;
   for (std::size_t k = 0; k < tree_.nodes(); ++k) {
-    if (!tree_.free(k)) value += dot(comm_, phi[k], clouds[k]->mass);
+    if (!tree_.free(k)) value += parallel::exact_dot(comm_, phi[k], clouds[k]->mass);
   }
   return value;
 }
@@ -171,7 +152,7 @@ NodePotentials TreeSolver::canonical(const NodePotentials& phi) const {
   double rest = 0;
   for (std::size_t k = 0; k < last; ++k) {
     if (tree_.free(k)) continue;
-    const double mean = dot(comm_, layers_[0].clouds[k].mass, phi[k]) / mass_;
+    const double mean = parallel::exact_dot(comm_, layers_[0].clouds[k].mass, phi[k]) / mass_;
     for (double& value : result[k]) value -= mean;
     rest += mean;
   }
@@ -248,7 +229,7 @@ Answer TreeSolver::describe(const std::function<void()>& poll) {
     answer.nodes.back().potential = potentials[k];
     if (stored && tree_.degree(k) == 1 && !tree_.free(k)) set_leaf_map(k, answer.nodes.back());
   }
-  for (std::size_t e = 0; stored && problem_.write_plan && e < edges_.size(); ++e) {
+  for (std::size_t e = 0; stored && problem_.wants_plans() && e < edges_.size(); ++e) {
     answer.plans.push_back(plan_answer(e));
   }
   return answer;

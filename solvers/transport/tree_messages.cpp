@@ -11,13 +11,6 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-double total_of(const parallel::Communicator& comm, std::span<const double> terms) {
-  parallel::ExactSum sum;
-  for (const double term : terms) sum.add(term);
-  parallel::reduce(comm, std::span(&sum, 1));
-  return sum.value();
-}
-
 }  // namespace
 
 double target_mass(double mass, double potential, double rho) {
@@ -185,7 +178,7 @@ double TreeMessages::error(const NodePotentials& phi) const {
 }
 
 double TreeMessages::mass(const NodePotentials& phi) const {
-  return total_of(comm_, marginal(tree_.root(), phi));
+  return parallel::exact_total(comm_, marginal(tree_.root(), phi));
 }
 
 }  // namespace mensura::transport

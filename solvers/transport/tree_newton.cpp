@@ -19,8 +19,6 @@ constexpr double resolved = 1e-13;      // relative change that the objective ca
 constexpr double least_damping = 1e-3;  // relative to the first trial
 constexpr int most_solves = 4;          // per step, with larger and larger shifts
 constexpr int rescue_sweeps = 10;
-constexpr std::int64_t patience = 12;  // steps without progress, at errors that may be rounding
-constexpr double rounding_error = 1e-8;
 constexpr double found_here = 0.1;  // drift since the search
 constexpr double carries = 1e-14;   // of the largest marginal: points that steps must respect
 // A free node's marginal must stand in for its exact one: outer solves need not be better.
@@ -226,15 +224,6 @@ bool TreeNewton::settle(const std::function<void()>& poll) {
   return false;
 }
 
-bool TreeNewton::stuck() {
-  if (state_.largest < least_error_ / 2) {
-    least_error_ = state_.largest;
-    steps_since_ = 0;
-    return false;
-  }
-  return ++steps_since_ > patience && state_.largest < rounding_error;
-}
-
 // After a step: sweeps, and where the potentials have drifted the supports anew. These may hold
 // pairs that have come to weigh more than the step gained: then it is taken back. False when the
 // plans no longer fit.
@@ -257,7 +246,10 @@ bool TreeNewton::follow(const NodePotentials& before, const State& old, int swee
 
 bool TreeNewton::step(const std::function<void()>& poll) {
   if (state_.largest < options_.tolerance && settle(poll)) return true;
-  if (report_.steps >= options_.max_steps || !std::isfinite(state_.error) || stuck()) return true;
+  if (report_.steps >= options_.max_steps || !std::isfinite(state_.error) ||
+      stagnation_.reached(state_.largest)) {
+    return true;
+  }
   ++report_.steps;
   const NodePotentials before = at_;
   const State old = state_;

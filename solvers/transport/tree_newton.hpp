@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <limits>
 #include <memory>
 #include <vector>
 
@@ -114,7 +113,6 @@ class TreeNewton {
   bool settle(const std::function<void()>& poll);
   bool follow(const NodePotentials& before, const State& old, int sweeps,
               const std::function<void()>& poll);
-  bool stuck();
   double rho(std::size_t node) const;
   void note();
 
@@ -125,8 +123,7 @@ class TreeNewton {
   State state_;
   NewtonReport report_;
   double kappa_, floor_, least_share_, accuracy_;
-  double least_error_ = std::numeric_limits<double>::infinity();
-  std::int64_t steps_since_ = 0;
+  Stagnation stagnation_;
   bool converged_ = false;
 };
 

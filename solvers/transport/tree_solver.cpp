@@ -305,17 +305,7 @@ void TreeSolver::report() {
     entry = sweeps_;
     entry.method = "sinkhorn";
   } else {
-    const NewtonReport& from = newton_->report();
-    entry.method = "newton";
-    entry.newton = from.steps;
-    entry.cg = from.cg;
-    entry.inner = from.inner;
-    entry.sinkhorn = from.sweeps;
-    entry.searches = from.searches;
-    entry.plan_per_row = from.plan_per_row;
-    entry.laplacian_per_row = from.laplacian_per_row;
-    entry.error_l1 = from.error_l1;
-    entry.dual_objective = from.dual_objective;
+    entry = stage_of(newton_->report());
   }
   entry.dual_objective += stage.epsilon * reference_mass_;
   entry.level = static_cast<int>(stage.level);

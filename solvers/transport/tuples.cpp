@@ -102,13 +102,14 @@ PlanAnswer rows_at(const parallel::Communicator& comm, const Answer& answer, std
 
 }  // namespace
 
-std::vector<std::int64_t> sample_tuples(const parallel::Communicator& comm, const Problem& problem,
-                                        const Answer& answer, std::int64_t count) {
-  const std::size_t nodes = problem.marginals.size();
+bool draw_tuples(const parallel::Communicator& comm, const std::vector<EdgeSpec>& edges,
+                 std::uint64_t seed, std::int64_t count, Answer& answer) {
+  if (answer.plans.size() != edges.size()) return false;
+  const std::size_t nodes = answer.nodes.size();
   const parallel::Blocks blocks{count, comm.size()};
   const auto own = static_cast<std::size_t>(blocks.size(comm.rank()));
   const auto first = static_cast<std::uint64_t>(blocks.begin(comm.rank()));
-  const parallel::Stream stream(problem.seed, "transport", "tuples");
+  const parallel::Stream stream(seed, "transport", "tuples");
   std::vector<std::vector<std::int64_t>> positions(nodes);
   std::vector<Question> questions(own);
   const auto draw = [&](std::size_t node) {
@@ -121,7 +122,7 @@ std::vector<std::int64_t> sample_tuples(const parallel::Communicator& comm, cons
   std::vector<std::size_t> known{0};
   for (std::size_t next = 0; next < known.size(); ++next) {
     const std::size_t from = known[next];
-    for (const EdgeSpec& edge : problem.edges) {
+    for (const EdgeSpec& edge : edges) {
       if (edge.from != from && edge.to != from) continue;
       const std::size_t to = edge.from == from ? edge.to : edge.from;
       if (std::ranges::find(known, to) != known.end()) continue;
@@ -148,11 +149,12 @@ std::vector<std::int64_t> sample_tuples(const parallel::Communicator& comm, cons
       known.push_back(to);
     }
   }
-  std::vector<std::int64_t> result(own * nodes);
+  answer.tuple_count = count;
+  answer.tuples.resize(own * nodes);
   for (std::size_t k = 0; k < nodes; ++k) {
-    for (std::size_t i = 0; i < own; ++i) result[i * nodes + k] = positions[k][i];
+    for (std::size_t i = 0; i < own; ++i) answer.tuples[i * nodes + k] = positions[k][i];
   }
-  return result;
+  return true;
 }
 
 }  // namespace mensura::transport

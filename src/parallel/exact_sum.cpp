@@ -131,4 +131,19 @@ void reduce(const Communicator& comm, std::span<ExactSum> sums) {
   }
 }
 
+double exact_total(const Communicator& comm, std::span<const double> terms) {
+  ExactSum sum;
+  for (const double term : terms) sum.add(term);
+  reduce(comm, {&sum, 1});
+  return sum.value();
+}
+
+double exact_dot(const Communicator& comm, std::span<const double> a, std::span<const double> b) {
+  require(a.size() == b.size(), "a product has as many terms on either side");
+  ExactSum sum;
+  for (std::size_t i = 0; i < a.size(); ++i) sum.add(a[i] * b[i]);
+  reduce(comm, {&sum, 1});
+  return sum.value();
+}
+
 }  // namespace mensura::parallel

@@ -44,6 +44,11 @@ class ExactSum {
 /// Collective. Every accumulator becomes the exact sum over all ranks. One integer reduction.
 void reduce(const Communicator& comm, std::span<ExactSum> sums);
 
+/// Collective. The exact sum over all ranks of their terms, and that of the products a[i] b[i]
+/// (rounded one by one).
+double exact_total(const Communicator& comm, std::span<const double> terms);
+double exact_dot(const Communicator& comm, std::span<const double> a, std::span<const double> b);
+
 inline void ExactSum::add(double term) noexcept {
   const auto bits = std::bit_cast<std::uint64_t>(term);
   const auto exponent = static_cast<unsigned>(bits >> 52U) & 0x7ffU;

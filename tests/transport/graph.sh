@@ -32,9 +32,12 @@ for ranks in 1 2 3 4; do
     expect_true "($(result np1 $name) - $(result "np$ranks" $name))^2 <= 1e-22" "$what: $name"
   done
 done
-# Samples come from the plan's rows by the sample's number alone: the same but where two running sums
-# of rounded entries fall on either side of a uniform number.
-expect_apart np1 np3 1 /tuples "samples"
+# Samples come from the plan's rows by the sample's number alone.
+expect_apart np1 np3 0 /tuples "samples"
+# Plans that are not written are there to be drawn from.
+run 2 --output noplan --set plan=false deck.yaml
+expect_code 0 "samples without plans"
+expect_apart np1 noplan 0 /tuples "samples without plans"
 
 # Stopped within a part on one rank, where the parts come one after another, and on two, where each
 # has a rank of its own (there the parts work until they meet, here until both are done).

@@ -12,6 +12,7 @@
 #include "transport/graph.hpp"
 #include "transport/groups.hpp"
 #include "transport/part.hpp"
+#include "transport/tuples.hpp"
 
 namespace {
 
@@ -271,6 +272,36 @@ TEST_F(TreeTest, PenaltiesByNewtonAndBySweepsAgree) {
   const auto other = everywhere(sweeps.nodes[0], task.nodes[0], sweeps.nodes[0].mass);
   for (std::size_t i = 0; i < one.size(); ++i) EXPECT_NEAR(one[i], other[i], 1e-9);
   EXPECT_GT(newton.newton_iterations.back(), 0);
+}
+
+// Pairs of samples are as frequent as the plans say (five deviations of a binomial number), and the
+// samples on one rank are those on many.
+TEST_F(TreeTest, SamplesHaveThePlansLaw) {
+  const Task task{{random_measure(2, 6, 31), uniform(random_measure(2, 5, 32)),
+                   random_measure(2, 4, 33), random_measure(2, 5, 34)},
+                  {0, 1, 0, 0},
+                  {{0, 1, 1, {}}, {1, 2, 1, {}}, {3, 1, 1, {}}},
+                  0.1};
+  Answer answer = solve(task);
+  const std::int64_t count = 20000;
+  ASSERT_TRUE(draw_tuples(comm, task.edges, 7, count, answer));
+  for (const PlanAnswer& plan : answer.plans) {
+    const std::size_t n = task.nodes[plan.rows_node].size(),
+                      m = task.nodes[plan.columns_node].size();
+    std::vector<std::int64_t> seen(n * m, 0);
+    for (std::size_t i = 0; i < answer.tuples.size(); i += 4) {
+      ++seen[static_cast<std::size_t>(answer.tuples[i + plan.rows_node]) * m +
+             static_cast<std::size_t>(answer.tuples[i + plan.columns_node])];
+    }
+    comm.sum(std::span(seen));
+    const std::vector<double> mass = dense(plan, n, m);
+    for (std::size_t i = 0; i < seen.size(); ++i) {
+      const double expected = mass[i] * static_cast<double>(count);
+      EXPECT_NEAR(static_cast<double>(seen[i]), expected, 5 * std::sqrt(expected) + 5);
+    }
+  }
+  answer.plans.pop_back();
+  EXPECT_FALSE(draw_tuples(comm, task.edges, 7, count, answer));
 }
 
 TEST(Graph, FaultsAreFound) {
