@@ -70,7 +70,7 @@ Variants source_variants() {
            .kind = Kind::integer,
            .range = "[1, 1e9]",
            .help = "centre of a star: so many points of equal mass, whose places are sought "
-                   "too",
+                   "too; not in this version",
            .example = "1000"}}};
   return {.help = "where the mass comes from", .of = {file, density, free}};
 }

@@ -8,6 +8,7 @@
 
 #include "dense.hpp"
 #include "linear/petsc.hpp"
+#include "parts.hpp"
 
 namespace {
 
@@ -19,24 +20,6 @@ constexpr std::size_t count = 240;
 
 class PairSolverTest : public ::testing::Test {
  protected:
-  // The measure as load_marginal() would give it.
-  Marginal marginal(const Measure& measure, const std::string& name) const {
-    const parallel::Blocks blocks{static_cast<std::int64_t>(measure.size()), comm.size()};
-    const auto first = static_cast<std::size_t>(blocks.begin(comm.rank()));
-    const auto own = static_cast<std::size_t>(blocks.size(comm.rank()));
-    Marginal result;
-    result.name = name;
-    result.dimension = measure.dimension;
-    result.total = result.input_total = static_cast<std::int64_t>(measure.size());
-    for (std::size_t i = first; i < first + own; ++i) {
-      result.coordinates.insert(result.coordinates.end(), measure[i],
-                                measure[i] + measure.dimension);
-      result.mass.push_back(measure.mass[i]);
-      result.ids.push_back(measure.ids[i]);
-    }
-    return result;
-  }
-
   Answer solve(const Problem& problem, const Marginal& a, const Marginal& b) const {
     PairSolver solver(comm, problem, a, b, 0, [] {});
     while (!solver.finished()) solver.advance([] {});
@@ -76,7 +59,8 @@ TEST_F(PairSolverTest, MeasuresFarApartAreSolvedWhereTheyAreClose) {
       mean_a[j] += a.mass[i] * a[i][j];
     }
   }
-  const Marginal at_a = marginal(a, "a"), at_b = marginal(b, "b"), at_far = marginal(far, "far");
+  const Marginal at_a = marginal_of(comm, a, "a"), at_b = marginal_of(comm, b, "b"),
+                 at_far = marginal_of(comm, far, "far");
   for (const Method method : {Method::newton, Method::sinkhorn, Method::exact}) {
     problem.method = method;
     const Answer near = solve(problem, at_a, at_b), moved = solve(problem, at_a, at_far);
@@ -116,7 +100,7 @@ TEST_F(PairSolverTest, MeasuresFarApartAreSolvedWhereTheyAreClose) {
 TEST_F(PairSolverTest, SpotsAtADistance) {
   const Measure a{2, {0, 0, 0, 0}, {0.25, 0.75}, {0, 1}},
       b{2, {3, 4, 3, 4, 3, 4}, {0.5, 0.25, 0.25}, {0, 1, 2}};
-  const Marginal at_a = marginal(a, "a"), at_b = marginal(b, "b");
+  const Marginal at_a = marginal_of(comm, a, "a"), at_b = marginal_of(comm, b, "b");
   for (const Method method : {Method::newton, Method::sinkhorn, Method::exact}) {
     Problem problem;
     problem.method = method;
@@ -137,7 +121,7 @@ TEST_F(PairSolverTest, ExactSolutionWithAnOutlier) {
   b.coordinates[0] = b.coordinates[1] = -1e5;
   Problem problem;
   problem.method = Method::exact;
-  const Answer answer = solve(problem, marginal(a, "a"), marginal(b, "b"));
+  const Answer answer = solve(problem, marginal_of(comm, a, "a"), marginal_of(comm, b, "b"));
   EXPECT_TRUE(answer.converged);
   EXPECT_LE(answer.gap_relative, 1e-12);
   // In the identity the first point crosses to -1e5; a plan cannot do better than by the means.
@@ -165,7 +149,7 @@ TEST_F(PairSolverTest, SweepsGoOnToTheResolution) {
   Problem problem;
   problem.method = Method::sinkhorn;
   problem.tolerance = 1e-12;
-  const Answer answer = solve(problem, marginal(a, "a"), marginal(b, "b"));
+  const Answer answer = solve(problem, marginal_of(comm, a, "a"), marginal_of(comm, b, "b"));
   EXPECT_FALSE(answer.converged);
   EXPECT_GT(answer.marginal_error_l1, problem.tolerance);
   EXPECT_LE(answer.marginal_error_l1, 1e-9);  // 1.9e-4 after the first thousand sweeps

@@ -8,6 +8,7 @@
 
 #include "dense.hpp"
 #include "linear/petsc.hpp"
+#include "parts.hpp"
 #include "tensor.hpp"
 #include "transport/graph.hpp"
 #include "transport/groups.hpp"
@@ -22,24 +23,6 @@ using namespace mensura::transport;
 
 class TreeTest : public ::testing::Test {
  protected:
-  // This rank's block of a measure as load_marginal() would give it.
-  Marginal marginal(const Measure& measure, const std::string& name) const {
-    const parallel::Blocks blocks{static_cast<std::int64_t>(measure.size()), comm.size()};
-    const auto first = static_cast<std::size_t>(blocks.begin(comm.rank()));
-    const auto own = static_cast<std::size_t>(blocks.size(comm.rank()));
-    Marginal result;
-    result.name = name;
-    result.dimension = measure.dimension;
-    result.total = result.input_total = static_cast<std::int64_t>(measure.size());
-    for (std::size_t i = first; i < first + own; ++i) {
-      result.coordinates.insert(result.coordinates.end(), measure[i],
-                                measure[i] + measure.dimension);
-      result.mass.push_back(measure.mass[i]);
-      result.ids.push_back(measure.ids[i]);
-    }
-    return result;
-  }
-
   struct Task {
     std::vector<Measure> nodes;  // free ones with their reference mass
     std::vector<char> free;
@@ -60,7 +43,7 @@ class TreeTest : public ::testing::Test {
       spec.name = std::string(1, static_cast<char>(97 + k));
       spec.free = task.free[k] != 0;
       problem.marginals.push_back(spec);
-      marginals.push_back(marginal(task.nodes[k], spec.name));
+      marginals.push_back(marginal_of(comm, task.nodes[k], spec.name));
     }
     problem.edges = task.edges;
     problem.tolerance = task.tolerance;
