@@ -11,8 +11,10 @@ namespace mensura::transport {
 namespace {
 
 // Constants of reference/transport_robust 4.
-constexpr double most_move = 20;  // of a free marginal's logarithm in a step
-constexpr double first_kappa = 0.01, least_kappa = 1e-3, most_kappa = 1e12;
+constexpr double most_move = 20;   // of a free marginal's logarithm in a step
+constexpr double most_growth = 2;  // of a point's mass in the plan, by the linear model
+constexpr double first_kappa = 0.01, least_kappa = 1e-3;
+constexpr double most_shift = 1;
 constexpr double first_floor = 1e-7, least_floor = 1e-9;  // of the shift
 constexpr double decrease = 1e-4;                         // sufficient increase of the objective
 constexpr double resolved = 1e-13;      // relative change that the objective can show
@@ -26,8 +28,8 @@ constexpr double loosest = 0.1, tightest = 1e-4;
 // Preconditioners of many solves may leave out more than those of one: a smaller share where a
 // Laplacian then takes many iterations.
 constexpr double first_share = 1e-3, next_share = 1e-2;
-// Of the Laplacians' solves: better after steps that failed (measured: nothing is gained below 1e-4
-// on connected plans).
+// Of the Laplacians' solves: better after line searches that failed (measured: nothing is gained
+// below 1e-4 on connected plans), and no better than they reach.
 constexpr double first_accuracy = 1e-5, least_accuracy = 1e-12, next_accuracy = 1e-3;
 
 }  // namespace
@@ -125,6 +127,19 @@ void TreeNewton::note() {
   report_.dual_objective = state_.objective;
 }
 
+// What a point lacks, but for no more than a linear model can tell: where the plan has hardly begun
+// to reach it, the sweeps raise it in the log domain.
+NodePotentials TreeNewton::bounded(NodePotentials residuals) const {
+  for (std::size_t k = 0; k < residuals.size(); ++k) {
+    if (residuals[k].empty()) continue;
+    const std::span<const double> sums = plans_.sums(plans_.tree().links(k).front().edge, k);
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      residuals[k][i] = std::min(residuals[k][i], most_growth * sums[i]);
+    }
+  }
+  return residuals;
+}
+
 TreeNewton::Way TreeNewton::direction() {
   const Tree& tree = plans_.tree();
   NodePotentials extra(tree.nodes());
@@ -135,6 +150,7 @@ TreeNewton::Way TreeNewton::direction() {
                          target_mass(plans_.clouds()[k]->mass[i], at_[k][i], rho(k)));
     }
   }
+  const NodePotentials wanted = bounded(state_.residuals);
   Way way;
   for (int attempt = 0; attempt < most_solves; ++attempt) {
     TreeDirection::Options options;
@@ -144,7 +160,7 @@ TreeNewton::Way TreeNewton::direction() {
     options.tolerance = std::max(tightest, std::min(loosest, state_.error));
     TreeDirection solver(plans_, extra, options);
     NodePotentials means;
-    way.good = solver.solve(state_.residuals, way.change, means);
+    way.solved = way.good = solver.solve(wanted, way.change, means);
     report_.cg.push_back(solver.iterations());
     report_.inner = std::max(report_.inner, solver.inner());
     report_.laplacian_per_row = std::max(report_.laplacian_per_row, solver.entries_per_row());
@@ -177,6 +193,7 @@ TreeNewton::Way TreeNewton::direction() {
       way.good = way.slope > 0 && std::isfinite(way.largest);
     } else {
       ++report_.linear_failures;
+      accuracy_ = std::min(accuracy_ / next_accuracy, first_accuracy);
     }
     if (way.good && way.largest <= most_move) break;
     kappa_ = std::max(10 * kappa_, 1e-9 / state_.error);
@@ -256,7 +273,7 @@ bool TreeNewton::step(const std::function<void()>& poll) {
   const Way way = direction();
   double damping = 0;
   const bool good = way.good && line_search(way, damping);
-  if (!good) {
+  if (!good && way.solved) {
     floor_ = std::max(floor_ / 100, least_floor);
     accuracy_ = std::max(accuracy_ * next_accuracy, least_accuracy);
   }
@@ -269,7 +286,8 @@ bool TreeNewton::step(const std::function<void()>& poll) {
   if (!good || state_.largest >= options_.tolerance) {
     if (!follow(before, old, good ? 1 : rescue_sweeps, poll)) return true;
   }
-  kappa_ = std::min(kappa_, most_kappa);
+  // A shift of the whole diagonal leaves nothing of Newton's method.
+  kappa_ = std::min(kappa_, most_shift / std::min(state_.error, 1.0));
   note();
   return false;
 }

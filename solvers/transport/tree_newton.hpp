@@ -104,10 +104,11 @@ class TreeNewton {
   struct Way {
     NodePotentials change;
     double largest = 0, slope = 0;
-    bool good = false;
+    bool solved = false, good = false;  // the linear systems; and a way up
   };
   bool search(const std::function<void()>& poll);
   State evaluate(const NodePotentials& at);
+  NodePotentials bounded(NodePotentials residuals) const;
   Way direction();
   bool line_search(const Way& way, double& damping);
   bool settle(const std::function<void()>& poll);

@@ -237,6 +237,29 @@ TEST_F(TreeTest, FreeTimesAreTheGaussianBridge) {
       1e-7);
 }
 
+// Densities that fall over fifty decades towards the ends of the grid: points that the plan hardly
+// reaches at first must not lead the steps. Their barycenter's cost is sum l_i l_j ((m_i - m_j)^2 +
+// (s_i - s_j)^2) over pairs (reference/transport 5.4), on a grid to a share of its squared spacing.
+TEST_F(TreeTest, TailsOverManyDecadesConverge) {
+  const double m[3] = {0.3, 0.5, 0.6}, s[3] = {0.05, 0.08, 0.04}, l[3] = {0.5, 0.3, 0.2};
+  const std::size_t count = 128;
+  const double h = 1 / static_cast<double>(count);
+  Task task{{uniform(line(count, 0.5, 1))}, {1}, {}, 0.125 * h * h, 1e-9};
+  double value = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    task.nodes.push_back(line(count, m[i], s[i]));
+    task.free.push_back(0);
+    task.edges.push_back({0, i + 1, l[i], {}});
+    for (std::size_t j = 0; j < i; ++j) {
+      value += l[i] * l[j] * (std::pow(m[i] - m[j], 2) + std::pow(s[i] - s[j], 2));
+    }
+  }
+  const Answer answer = solve(task);
+  EXPECT_TRUE(answer.converged);
+  EXPECT_NEAR(answer.primal_rounded, value, h * h / 4);
+  EXPECT_NEAR(answer.dual, value, h * h / 4);
+}
+
 // Leaves that may be missed at a price: Newton's method and sweeps find the same.
 TEST_F(TreeTest, PenaltiesByNewtonAndBySweepsAgree) {
   Task task{{uniform(random_measure(2, 30, 21)), random_measure(2, 25, 22),
