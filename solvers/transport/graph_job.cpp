@@ -13,6 +13,7 @@
 #include "output/checkpoint.hpp"
 #include "output/memory.hpp"
 #include "parallel/exchange.hpp"
+#include "parallel/hosts.hpp"
 #include "run/timers.hpp"
 #include "transport/graph.hpp"
 #include "transport/graph_answer.hpp"
@@ -91,7 +92,7 @@ void GraphJob::load_problem(run::Context& context) {
   context.log(fmt::format("regularisation {:.6g}", epsilon_));
 }
 
-// Entries of the plans, roughly: what Newton's steps cost.
+// Points: plans, searches and steps grow with them.
 double GraphJob::work_of(const Piece& piece) const {
   double points = 0;
   for (const std::size_t node : piece.nodes) {
@@ -118,7 +119,9 @@ void GraphJob::split(run::Context& context) {
     largest = std::max(largest, footprint(piece.problem, sizes, 1).bytes_per_rank);
   }
   // Groups have enough ranks for the memory of their parts.
-  const std::int64_t memory = comm_.min(output::available_memory() / comm_.size());
+  const auto nodes = std::ssize(parallel::host_names(comm_));
+  const std::int64_t on_a_node = (comm_.size() + nodes - 1) / nodes;
+  const std::int64_t memory = comm_.min(output::available_memory() / on_a_node);
   const std::int64_t least = 1 + largest / std::max<std::int64_t>(memory, 1);
   groups_ = plan_groups(work, comm_.size(),
                         static_cast<int>(std::min<std::int64_t>(least, comm_.size())));

@@ -47,9 +47,9 @@ double TreeSolver::linear_cost(const std::function<void()>& poll) const {
       continue;
     }
     const Tree::Edge& edge = tree_.edges()[e];
-    sum += model_->kernels[e]->linear_cost(epsilon_,
-                                           model_->messages->edge_potential(e, edge.from, at_),
-                                           model_->messages->edge_potential(e, edge.to, at_), poll);
+    sum += make_kernel(e, 0, true)
+               ->linear_cost(epsilon_, model_->messages->edge_potential(e, edge.from, at_),
+                             model_->messages->edge_potential(e, edge.to, at_), poll);
   }
   return sum;
 }
@@ -76,7 +76,7 @@ double TreeSolver::primal(const std::vector<std::vector<double>>& marginals,
     }
     const Potentials at{model_->messages->edge_potential(e, edge.from, at_),
                         model_->messages->edge_potential(e, edge.to, at_)};
-    sum += rounded_cost(comm_, *model_->kernels[e], *clouds[edge.from], *clouds[edge.to], at,
+    sum += rounded_cost(comm_, *make_kernel(e, 0, true), *clouds[edge.from], *clouds[edge.to], at,
                         epsilon_, targets[edge.from], targets[edge.to], costs_[e], remainder, poll);
   }
   return sum;

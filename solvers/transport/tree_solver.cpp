@@ -153,28 +153,31 @@ std::vector<const Cloud*> TreeSolver::clouds_at(std::size_t level) const {
   return clouds;
 }
 
-// On the finest level grids have separable sums; elsewhere searches pass over what is far away.
+std::unique_ptr<Kernel> TreeSolver::make_kernel(std::size_t edge, std::size_t level,
+                                                bool with_cost) const {
+  const Tree::Edge& ends = tree_.edges()[edge];
+  const Cloud& x = layers_[level].clouds[ends.from];
+  const Cloud& y = layers_[level].clouds[ends.to];
+  const auto& x_grid = heads_[ends.from].grid;
+  const auto& y_grid = heads_[ends.to].grid;
+  if (level == 0 && x_grid && y_grid && costs_[edge].separable()) {
+    return make_separable_kernel(comm_, x, *x_grid, y, *y_grid, costs_[edge]);
+  }
+  return with_cost ? make_blocked_kernel(comm_, x, y, costs_[edge])
+                   : make_search_kernel(comm_, x, y, costs_[edge]);
+}
+
+// On the finest level grids have separable sums; clouds are summed in blocks where that is all
+// there is, else searches pass over what is far away.
 TreeSolver::Model TreeSolver::make_model(std::size_t level, double epsilon) const {
   std::vector<std::unique_ptr<Kernel>> kernels;
-  const auto clouds = clouds_at(level);
-  for (std::size_t e = 0; e < edges_.size(); ++e) {
-    const Tree::Edge& edge = tree_.edges()[e];
-    const Cloud& x = *clouds[edge.from];
-    const Cloud& y = *clouds[edge.to];
-    const auto& x_grid = heads_[edge.from].grid;
-    const auto& y_grid = heads_[edge.to].grid;
-    if (level == 0 && x_grid && y_grid && costs_[e].separable()) {
-      kernels.push_back(make_separable_kernel(comm_, x, *x_grid, y, *y_grid, costs_[e]));
-    } else if (level == 0 && method_ == "sinkhorn") {
-      kernels.push_back(make_blocked_kernel(comm_, x, y, costs_[e]));
-    } else {
-      kernels.push_back(make_search_kernel(comm_, x, y, costs_[e]));
-    }
-  }
   std::vector<const Kernel*> all;
-  for (const auto& kernel : kernels) all.push_back(kernel.get());
-  auto messages =
-      std::make_unique<TreeMessages>(comm_, tree_, clouds, std::move(all), tree_options(epsilon));
+  for (std::size_t e = 0; e < edges_.size(); ++e) {
+    kernels.push_back(make_kernel(e, level, level == 0 && method_ == "sinkhorn"));
+    all.push_back(kernels.back().get());
+  }
+  auto messages = std::make_unique<TreeMessages>(comm_, tree_, clouds_at(level), std::move(all),
+                                                 tree_options(epsilon));
   return {std::move(kernels), std::move(messages)};
 }
 

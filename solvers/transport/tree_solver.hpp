@@ -70,6 +70,7 @@ class TreeSolver final : public Part {
   void choose();
   double unit_of(std::size_t level) const;
   std::int64_t most_pairs() const;
+  std::unique_ptr<Kernel> make_kernel(std::size_t edge, std::size_t level, bool with_cost) const;
   Model make_model(std::size_t level, double epsilon) const;
   TreeOptions tree_options(double epsilon) const;
   std::vector<const Cloud*> clouds_at(std::size_t level) const;

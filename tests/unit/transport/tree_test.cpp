@@ -260,6 +260,27 @@ TEST_F(TreeTest, TailsOverManyDecadesConverge) {
   EXPECT_NEAR(answer.dual, value, h * h / 4);
 }
 
+// In sixteen dimensions everything is near everything: on one rank the plans do not fit, and sweeps
+// over all pairs find what Newton's method finds on several.
+TEST_F(TreeTest, PlansThatDoNotFitAreSwept) {
+  const Task task{{uniform(random_measure(16, 1100, 41)), random_measure(16, 1100, 42),
+                   random_measure(16, 1000, 43)},
+                  {1, 0, 0},
+                  {{0, 1, 0.5, {}}, {0, 2, 0.5, {}}},
+                  0.3,
+                  1e-9};
+  const Answer answer = solve(task);
+  ASSERT_TRUE(answer.converged);
+  if (comm.size() == 1) {
+    EXPECT_EQ(answer.method, "sinkhorn");
+    EXPECT_TRUE(answer.plans.empty());
+  }
+  // Numbers of this problem by brute force are dear: the entropy's price bounds the linear cost.
+  EXPECT_GE(answer.gap_absolute, 0);
+  EXPECT_LE(answer.dual, answer.cost_linear + 1e-9);
+  EXPECT_LE(answer.cost_linear, answer.primal_rounded + 1e-9);
+}
+
 // Leaves that may be missed at a price: Newton's method and sweeps find the same.
 TEST_F(TreeTest, PenaltiesByNewtonAndBySweepsAgree) {
   Task task{{uniform(random_measure(2, 30, 21)), random_measure(2, 25, 22),
