@@ -153,16 +153,14 @@ double CycleSolver::Implementation::correct(const std::vector<std::vector<double
         u[k][i] = start[k][i] + damping * direction.values[k][i];
       }
     }
-    // The messages at hand belong to the trial before.
-    const double way = trial == 0 ? largest : largest * damping / 0.3;
-    const double log_mass = sweep->refresh(way, poll);
+    const double log_mass = sweep->refresh(damping * largest, poll);
     const double gain = log_mass < 700 ? objective(std::exp(log_mass)) - dual : -unknown;
     const double wanted = 1e-3 * damping * direction.slope;
     // Differences below the objective's rounding tell nothing.
     if (gain >= wanted || damping * direction.slope < 1e-12 * (1 + std::abs(dual))) return damping;
   }
   u = start;
-  sweep->refresh(unknown, poll);
+  sweep->refresh(0, poll);
   return 0;
 }
 
@@ -275,7 +273,7 @@ void CycleSolver::resume(State state) {
   self.sweep->potentials() = self.own_order(state.potentials, 1);
   if (finished()) {
     self.sweep->refresh(unknown, {});
-    self.sweep->prepare_measure({});
+    self.sweep->walk([](std::size_t, const Columns&) {}, {});
     self.measure({});
   }
 }

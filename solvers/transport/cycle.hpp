@@ -8,7 +8,6 @@
 
 #include "parallel/communicator.hpp"
 #include "transport/answer.hpp"
-#include "transport/certificate.hpp"
 #include "transport/problem.hpp"
 
 namespace mensura::transport {
@@ -41,6 +40,13 @@ struct CycleOptions {
   std::int64_t max_newton = 200;        ///< corrections on the coarse space, per stage
   std::int64_t coarse_unknowns = 2048;  ///< of all nodes together; 0: sweeps only
   std::uint64_t seed = 1;               ///< of the sampled trajectories
+};
+
+/// Bounds of the unregularised problem's value: dual <= optimum <= primal.
+struct CycleCertificate {
+  double primal = 0;     ///< cost of the rounded plan
+  double dual = 0;       ///< of feasible potentials
+  double remainder = 0;  ///< mass that the rounding moved
 };
 
 /// Entropic transport on a cycle,
@@ -103,7 +109,7 @@ class CycleSolver {
   /// what it may be and the product of what is missing added. Dual: exact block updates of the
   /// potentials, minima in place of soft ones, which are feasible from the first one on
   /// (reference/transport 2.7).
-  Certificate certify(const std::function<void()>& poll) const;
+  CycleCertificate certify(const std::function<void()>& poll) const;
 
  private:
   struct Implementation;

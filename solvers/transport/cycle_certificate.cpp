@@ -150,14 +150,14 @@ double product_cost(const parallel::Communicator& comm, const CycleProblem& prob
 
 }  // namespace
 
-Certificate CycleSolver::certify(const std::function<void()>& poll) const {
+CycleCertificate CycleSolver::certify(const std::function<void()>& poll) const {
   const Implementation& self = *self_;
   const double epsilon = self.sweep->epsilon();
   Values phi = self.sweep->potentials();
   for (auto& values : phi) {
     for (double& v : values) v *= epsilon;
   }
-  Certificate result;
+  CycleCertificate result;
   result.dual = LeastCosts(self.comm, self.data, std::move(phi)).value(poll);
 
   // The rounded plan has potentials of its own.

@@ -181,7 +181,7 @@ void CycleCoarse::draw(const CycleSweep& sweep, std::int64_t round,
       for (std::size_t k = 1; k < count; ++k) {
         const CycleNode& node = data_.nodes[k];
         for (std::size_t i = 0; i < node.size; ++i) {
-          to[k][i] = sweep.messages()[k][(g * node.size + i) * 8 + lane] +
+          to[k][i] = sweep.backward_messages()[k][(g * node.size + i) * 8 + lane] +
                      sweep.potentials()[k][i] + node.log_mass[i];
         }
       }

@@ -21,7 +21,7 @@ using Columns = points::AlignedVector<double>;
 /// everything else at the point (not below the truth); `floor`: own groups x 8.
 struct Relevance {
   const Columns* reach = nullptr;  ///< nullptr: everything is needed
-  std::vector<double> floor;
+  Columns floor;
 };
 
 /// Sends messages along the inner edges of a cycle at one regularisation,

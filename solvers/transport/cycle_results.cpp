@@ -67,7 +67,7 @@ void inner_pairs(const CycleSweep& sweep, std::size_t edge, const Columns& from_
   const CycleNode& x = data.nodes[edge];
   const CycleNode& y = data.nodes[edge + 1];
   const CycleCosts& costs = *data.edges[edge];
-  const Columns& to_end = sweep.messages()[edge + 1];
+  const Columns& to_end = sweep.backward_messages()[edge + 1];
   const std::vector<double> weights = sweep.column_weights();
   const double inverse = 1 / sweep.epsilon();
   alignas(64) double lanes[8];
@@ -99,7 +99,7 @@ void visit_pairs(CycleSweep& sweep, const VisitEdgePair& visit, const std::funct
   };
   sweep.walk(
       [&](std::size_t node, const Columns& from_start) {
-        const Columns& to_end = sweep.messages()[node];
+        const Columns& to_end = sweep.backward_messages()[node];
         if (node == 1) end_pairs(sweep, 1, from_start, to_end, data.first_costs, true, at(0));
         if (node == last) {
           end_pairs(sweep, last, from_start, to_end, data.last_costs, false, at(last));

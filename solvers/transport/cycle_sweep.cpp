@@ -48,11 +48,11 @@ Eight column_weight(const std::vector<double>& weights, std::size_t group) {
 CycleSweep::CycleSweep(const parallel::Communicator& comm, const CycleData& data)
     : comm_(comm), data_(data), engine_(data) {
   parallel::agree(comm, [&] {
-    messages_.resize(data.count());
+    forward_.resize(data.count());
+    backward_.resize(data.count());
     for (std::size_t k = 0; k < data.count(); ++k) {
       u_.emplace_back(data.nodes[k].size, 0.0);
       marginals_.emplace_back(data.nodes[k].size, 0.0);
-      if (k > 0) messages_[k].resize(data.groups * data.nodes[k].size * 8, 0.0);
     }
     relevance_.floor.resize(data.groups * 8, nothing);
   });
@@ -199,30 +199,25 @@ void CycleSweep::note_floor(const Columns& message, const Columns& other, std::s
 double CycleSweep::refresh(double moved, const std::function<void()>& poll) {
   const std::size_t last = data_.count() - 1;
   const bool known = std::isfinite(moved);
-  Columns message, next, reach;
-  start_backward(message);
-  if (known) note_floor(message, messages_[last], last, 2 * moved);
-  for (std::size_t k = last;; --k) {
-    if (k > 1) {
-      // The old message tells where the new one matters.
-      relevance_.reach = nullptr;
-      if (known) {
-        reach = with_node(messages_[k - 1], k - 1);
-        relevance_.reach = &reach;
-      }
-      engine_.backward(k - 1, with_node(message, k), relevance_, next);
+  Columns reach, first;
+  start_backward(backward_[last]);
+  if (known) note_floor(backward_[last], forward_[last], last, 2 * moved);
+  for (std::size_t k = last; k > 1; --k) {
+    // The forward message tells where the new one matters.
+    relevance_.reach = nullptr;
+    if (known) {
+      reach = with_node(forward_[k - 1], k - 1);
+      relevance_.reach = &reach;
     }
-    messages_[k].swap(message);
-    if (k == 1) break;
-    message.swap(next);
+    engine_.backward(k - 1, with_node(backward_[k], k), relevance_, backward_[k - 1]);
     if (poll) poll();
   }
   relevance_.reach = nullptr;
-  start_forward(message);
-  const auto first = first_marginal(column_logarithms(message, messages_[1]));
-  const double top = *std::ranges::max_element(first);
+  start_forward(first);
+  const auto logarithms = first_marginal(column_logarithms(first, backward_[1]));
+  const double top = *std::ranges::max_element(logarithms);
   double mass = 0;
-  for (const double v : first) mass += std::exp(v - top);
+  for (const double v : logarithms) mass += std::exp(v - top);
   return top + std::log(mass);
 }
 
@@ -252,68 +247,55 @@ double largest_change(const std::vector<double>& logarithms, const CycleNode& no
 
 double CycleSweep::update(bool down, const std::function<void()>& poll) {
   const std::size_t last = data_.count() - 1;
-  Columns message, next, reach;
-  start_forward(message);
-  const auto first = first_marginal(column_logarithms(message, messages_[1]));
+  Columns reach;
+  start_forward(forward_[1]);
+  const auto first = first_marginal(column_logarithms(forward_[1], backward_[1]));
   double error = correct(u_[0], first, data_.nodes[0], down);
   for (std::size_t k = 1; k <= last; ++k) {
-    const auto logarithms = node_logarithms(message, messages_[k], k);
-    note_floor(message, messages_[k], k, largest_change(logarithms, data_.nodes[k]));
+    const auto logarithms = node_logarithms(forward_[k], backward_[k], k);
+    note_floor(forward_[k], backward_[k], k, largest_change(logarithms, data_.nodes[k]));
     error = std::max(error, correct(u_[k], logarithms, data_.nodes[k], down));
-    if (k < last) {
-      reach = with_node(messages_[k + 1], k + 1);
-      relevance_.reach = &reach;
-      engine_.forward(k, with_node(message, k), relevance_, next);
-    }
-    messages_[k].swap(message);
-    message.swap(next);
+    if (k == last) break;
+    reach = with_node(backward_[k + 1], k + 1);
+    relevance_.reach = &reach;
+    engine_.forward(k, with_node(forward_[k], k), relevance_, forward_[k + 1]);
     if (poll) poll();
   }
   relevance_.reach = nullptr;
   return error;
 }
 
-void CycleSweep::prepare_measure(const std::function<void()>& poll) {
-  std::vector<Columns> forward(messages_.size());
-  walk([&](std::size_t node, const Columns& from_start) { forward[node] = from_start; }, poll);
-  messages_.swap(forward);
-}
-
 const CycleSweep::Potentials& CycleSweep::measure(const std::function<void()>& poll) {
   const std::size_t last = data_.count() - 1;
-  Columns message, next, reach;
-  start_backward(message);
-  for (std::size_t k = last;; --k) {
-    marginals_[k] = node_logarithms(message, messages_[k], k);
-    note_floor(message, messages_[k], k, 0);
+  Columns reach;
+  start_backward(backward_[last]);
+  for (std::size_t k = last; k >= 1; --k) {
+    marginals_[k] = node_logarithms(backward_[k], forward_[k], k);
     if (k == 1) break;
-    reach = with_node(messages_[k - 1], k - 1);
+    note_floor(backward_[k], forward_[k], k, 0);
+    reach = with_node(forward_[k - 1], k - 1);
     relevance_.reach = &reach;
-    engine_.backward(k - 1, with_node(message, k), relevance_, next);
-    messages_[k].swap(message);
-    message.swap(next);
+    engine_.backward(k - 1, with_node(backward_[k], k), relevance_, backward_[k - 1]);
     if (poll) poll();
   }
   relevance_.reach = nullptr;
-  marginals_[0] = first_marginal(column_logarithms(messages_[1], message));
-  messages_[1].swap(message);
+  marginals_[0] = first_marginal(column_logarithms(forward_[1], backward_[1]));
   return marginals_;
 }
 
-void CycleSweep::walk(const VisitEdge& visit, const std::function<void()>& poll) {
+void CycleSweep::walk(const VisitNode& visit, const std::function<void()>& poll) {
   const std::size_t last = data_.count() - 1;
-  Columns message, next, reach;
-  start_forward(message);
+  Columns reach;
+  start_forward(forward_[1]);
   for (std::size_t k = 1; k < last; ++k) {
-    note_floor(message, messages_[k], k, 0);
-    visit(k, message);
-    reach = with_node(messages_[k + 1], k + 1);
+    note_floor(forward_[k], backward_[k], k, 0);
+    visit(k, forward_[k]);
+    reach = with_node(backward_[k + 1], k + 1);
     relevance_.reach = &reach;
-    engine_.forward(k, with_node(message, k), relevance_, next);
-    message.swap(next);
+    engine_.forward(k, with_node(forward_[k], k), relevance_, forward_[k + 1]);
     if (poll) poll();
   }
-  visit(last, message);
+  visit(last, forward_[last]);
   relevance_.reach = nullptr;
 }
 

@@ -13,9 +13,9 @@
 namespace mensura::transport {
 
 /// Passes over the nodes of a cycle at one regularisation. Potentials are divided by it, points in
-/// the nodes' own order, the same on all ranks. After a backward pass messages() holds, at every
-/// node k >= 1, the logarithms of the rest of the cycle from k on round to x_0, without node k;
-/// after a forward pass those from x_0 to k. Members are collective.
+/// the nodes' own order, the same on all ranks. Messages at a node k >= 1, without the node itself:
+/// backward ones hold the rest of the cycle from k on round to x_0, forward ones that from x_0 to
+/// k. Members are collective.
 class CycleSweep {
  public:
   using Potentials = std::vector<std::vector<double>>;
@@ -26,26 +26,24 @@ class CycleSweep {
   Potentials& potentials() noexcept { return u_; }
   const Potentials& potentials() const noexcept { return u_; }
 
-  /// Messages of the potentials, which have moved by at most `moved` altogether (the sum over the
-  /// nodes of the largest change) since those at hand; infinity: nothing is known. Returns the
-  /// logarithm of the plan's mass.
+  /// Backward messages of the potentials, which have moved by at most `moved` altogether (the sum
+  /// over the nodes of the largest change) since the forward ones; infinity: there are none that
+  /// mean anything. Returns the logarithm of the plan's mass.
   double refresh(double moved, const std::function<void()>& poll);
-  /// After a backward pass: every marginal in turn is made exact, or, `down`, only lowered to what
-  /// it may be. Returns the largest L1 error met on the way.
+  /// With backward messages: every marginal in turn is made exact, or, `down`, only lowered to what
+  /// it may be. Leaves forward messages. Returns the largest L1 error met on the way.
   double update(bool down, const std::function<void()>& poll);
-  /// After update(): logarithms of the marginals at all nodes.
+  /// With forward messages: logarithms of the marginals at all nodes. Leaves backward messages.
   const Potentials& measure(const std::function<void()>& poll);
 
-  /// After a backward pass: messages for measure() without any update.
-  void prepare_measure(const std::function<void()>& poll);
   /// Of the last measure().
   const Potentials& marginal_logarithms() const noexcept { return marginals_; }
 
-  /// Visits every inner edge with the messages from x_0 to its first node: after a backward pass.
-  using VisitEdge = std::function<void(std::size_t edge, const Columns& from_start)>;
-  void walk(const VisitEdge& visit, const std::function<void()>& poll);
+  /// Makes the forward messages from backward ones and visits every node k >= 1 with its own.
+  using VisitNode = std::function<void(std::size_t node, const Columns& forward)>;
+  void walk(const VisitNode& visit, const std::function<void()>& poll);
 
-  const std::vector<Columns>& messages() const noexcept { return messages_; }
+  const std::vector<Columns>& backward_messages() const noexcept { return backward_; }
   const CycleData& data() const noexcept { return data_; }
   double epsilon() const noexcept { return epsilon_; }
   std::size_t tile() const noexcept { return engine_.tile(); }
@@ -69,7 +67,7 @@ class CycleSweep {
   CycleMessages engine_;
   double epsilon_ = 1;
   Potentials u_, marginals_;
-  std::vector<Columns> messages_;
+  std::vector<Columns> forward_, backward_;
   Relevance relevance_;
 };
 
