@@ -107,10 +107,10 @@ void CycleSolver::Implementation::start_stage(const std::function<void()>& poll)
   begun = true;
   fresh = false;
   sampled_error = 0;
+  shift = 1;
   sweep->refresh(unknown, poll);
   sweep->adapt_tile();
   fresh = true;
-  moved = 0;
 }
 
 // The residuals at the potentials; messages are those of a backward pass afterwards.
@@ -133,10 +133,36 @@ void CycleSolver::Implementation::measure(const std::function<void()>& poll) {
   report.dual_objective = dual * sweep->epsilon();
 }
 
-// A step on the coarse space that does not lower the dual objective; the messages are refreshed.
-double CycleSolver::Implementation::correct(const std::vector<std::vector<double>>& residual,
-                                            const std::function<void()>& poll) {
-  const auto direction = coarse->solve(residual);
+// A matrix serves while the error falls by a factor.
+void CycleSolver::Implementation::prepare_coarse(const std::function<void()>& poll) {
+  if (sampled_error == 0 || error < 0.3 * sampled_error) {
+    const auto stage = static_cast<std::int64_t>(history.size());
+    coarse->sample(*sweep, stage * options.max_sweeps + report.sinkhorn, poll);
+    sampled_error = error;
+    factored = -1;
+  }
+  // No larger than what the residual could be wrong by.
+  shift = std::min(shift, std::min(1.0, error));
+  if (factored == shift) return;
+  coarse->factor(shift, poll);
+  factored = shift;
+}
+
+// `ratio` of the objective's gain to the slope is a half for a quadratic function and its own
+// matrix: near one the step was too short, near zero too long.
+void CycleSolver::Implementation::adapt_shift(double damping, double ratio) {
+  constexpr double least = 1e-8;
+  if (damping < 1 || ratio < 0.2) {
+    shift *= 4;
+  } else if (ratio > 0.65) {
+    shift = std::max(least, shift / 8);
+  }
+}
+
+// A step on the coarse space that does not lower the dual objective; leaves backward messages.
+void CycleSolver::Implementation::correct(const std::function<void()>& poll) {
+  prepare_coarse(poll);
+  const auto direction = coarse->solve(residual());
   double largest = 0;
   for (const auto& values : direction.values) {
     double change = 0;
@@ -147,6 +173,7 @@ double CycleSolver::Implementation::correct(const std::vector<std::vector<double
   const CycleSweep::Potentials start = u;
   double damping = 1;
   constexpr int most_trials = 6;
+  ++report.newton;
   for (int trial = 0; trial < most_trials; ++trial, damping *= 0.3) {
     for (std::size_t k = 0; k < u.size(); ++k) {
       for (std::size_t i = 0; i < u[k].size(); ++i) {
@@ -154,21 +181,31 @@ double CycleSolver::Implementation::correct(const std::vector<std::vector<double
       }
     }
     const double log_mass = sweep->refresh(damping * largest, poll);
-    const double gain = log_mass < 700 ? objective(std::exp(log_mass)) - dual : -unknown;
-    const double wanted = 1e-3 * damping * direction.slope;
+    const double slope = damping * direction.slope;
     // Differences below the objective's rounding tell nothing.
-    if (gain >= wanted || damping * direction.slope < 1e-12 * (1 + std::abs(dual))) return damping;
+    if (slope < 1e-11 * (1 + std::abs(dual))) return;
+    const double gain = log_mass < 700 ? objective(std::exp(log_mass)) - dual : -unknown;
+    if (gain < 1e-3 * slope) continue;
+    return adapt_shift(damping, gain / slope);
   }
   u = start;
   sweep->refresh(0, poll);
-  return 0;
+  shift *= 16;
+}
+
+std::vector<std::vector<double>> CycleSolver::Implementation::residual() const {
+  std::vector<std::vector<double>> result;
+  for (std::size_t k = 0; k < data.count(); ++k) {
+    auto& values = result.emplace_back(data.nodes[k].mass);
+    const auto& logarithms = sweep->marginal_logarithms()[k];
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] -= std::exp(logarithms[i]);
+  }
+  return result;
 }
 
 void CycleSolver::Implementation::step(const std::function<void()>& poll) {
-  if (!fresh) {
-    sweep->refresh(unknown, poll);
-    fresh = true;
-  }
+  if (!fresh) sweep->refresh(unknown, poll);
+  fresh = true;
   const double before = report.sinkhorn > 0 ? error : unknown;
   sweep->update(false, poll);
   ++report.sinkhorn;
@@ -177,28 +214,7 @@ void CycleSolver::Implementation::step(const std::function<void()>& poll) {
   if (before < unknown && error > 0) report.sweep_rate = error / before;
   if (error <= tolerance() || report.sinkhorn >= options.max_sweeps) return finish_stage();
   // Sweeps that converge by themselves are left alone.
-  const bool slow = error > 0.2 * before;
-  if (!coarse || report.newton >= options.max_newton || !slow) return;
-  // A matrix serves while the error falls by a factor.
-  if (sampled_error == 0 || error < 0.3 * sampled_error) {
-    const auto round = static_cast<std::int64_t>(history.size()) * options.max_sweeps;
-    coarse->sample(*sweep, round + report.sinkhorn, shift * std::min(1.0, error), poll);
-    sampled_error = error;
-  }
-  std::vector<std::vector<double>> residual;
-  for (std::size_t k = 0; k < data.count(); ++k) {
-    auto& values = residual.emplace_back(data.nodes[k].mass);
-    const auto& logarithms = sweep->marginal_logarithms()[k];
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] -= std::exp(logarithms[i]);
-  }
-  const double damping = correct(residual, poll);
-  ++report.newton;
-  if (damping < 1) {
-    shift = std::min(64.0, 2 * shift);
-    sampled_error = 0;
-  } else {
-    shift = std::max(1.0, shift / 2);
-  }
+  if (coarse && report.newton < options.max_newton && error > 0.2 * before) correct(poll);
 }
 
 void CycleSolver::Implementation::finish_stage() {

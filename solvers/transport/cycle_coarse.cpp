@@ -217,27 +217,30 @@ void CycleCoarse::draw(const CycleSweep& sweep, std::int64_t round,
   }
 }
 
-void CycleCoarse::sample(const CycleSweep& sweep, std::int64_t round, double shift,
+void CycleCoarse::sample(const CycleSweep& sweep, std::int64_t round,
                          const std::function<void()>& poll) {
   std::vector<std::int64_t> gram;
   parallel::agree(comm_, [&] {
     gram.assign(total_ * (total_ + 1) / 2, 0);
     draw(sweep, round, gram);
+    matrix_.assign(total_ * total_, 0);
   });
-  if (poll) poll();
   comm_.sum(std::span(gram));
-  matrix_.assign(total_ * total_, 0);
-  double largest = 0;
   for (std::size_t i = 0; i < total_; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       matrix_[j * total_ + i] = static_cast<double>(gram[i * (i + 1) / 2 + j]) / weight_scale;
     }
-    largest = std::max(largest, matrix_[i * total_ + i]);
   }
-  // One rank factors; the constants that sum to zero over the nodes are in the matrix's kernel.
+  if (poll) poll();
+}
+
+void CycleCoarse::factor(double shift, const std::function<void()>& poll) {
+  double largest = 0;
+  for (std::size_t i = 0; i < total_; ++i) largest = std::max(largest, matrix_[i * total_ + i]);
   std::int64_t good = 1;
   if (comm_.is_root()) {
-    constexpr double rounding = 1e-10;
+    // The constants that sum to zero over the nodes are in the matrix's kernel.
+    constexpr double rounding = 1e-11;
     factor_ = matrix_;
     for (std::size_t i = 0; i < total_; ++i) {
       factor_[i * total_ + i] += shift * matrix_[i * total_ + i] + rounding * largest;

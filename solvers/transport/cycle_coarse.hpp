@@ -21,10 +21,11 @@ class CycleCoarse {
               std::uint64_t seed);
 
   std::size_t unknowns() const noexcept { return total_; }
-  /// Draws trajectories from the plan of a sweep's potentials, after a backward pass, and factors
-  /// the matrix plus `shift` times its diagonal. `round` numbers the draws.
-  void sample(const CycleSweep& sweep, std::int64_t round, double shift,
-              const std::function<void()>& poll);
+  /// Draws trajectories from the plan of a sweep's potentials, with its backward messages. `round`
+  /// numbers the draws.
+  void sample(const CycleSweep& sweep, std::int64_t round, const std::function<void()>& poll);
+  /// Factors the matrix plus `shift` times its diagonal (Levenberg, Marquardt).
+  void factor(double shift, const std::function<void()>& poll);
   /// The solution for a residual (mass that every point misses), and its slope, the product of the
   /// two. On the nodes' points.
   struct Direction {

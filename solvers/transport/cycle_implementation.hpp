@@ -20,8 +20,10 @@ struct CycleSolver::Implementation {
   void start_stage(const std::function<void()>& poll);
   void step(const std::function<void()>& poll);
   void finish_stage();
-  double correct(const std::vector<std::vector<double>>& residual,
-                 const std::function<void()>& poll);
+  std::vector<std::vector<double>> residual() const;  ///< mass that is missing
+  void correct(const std::function<void()>& poll);
+  void adapt_shift(double damping, double ratio);
+  void prepare_coarse(const std::function<void()>& poll);
   void measure(const std::function<void()>& poll);
   double tolerance() const { return todo.size() > 1 ? options.stage_tolerance : options.tolerance; }
   double objective(double mass) const;  // of the dual, in units of eps
@@ -44,10 +46,11 @@ struct CycleSolver::Implementation {
   std::vector<StageReport> history;
   double past_epsilon = 0, last_epsilon = 0;
   std::vector<std::vector<double>> past;  // of the last finished stage, times eps, own order
-  double moved = 0;                       // of the potentials since the messages
   bool fresh = false;                     // the messages are those of the potentials
   double sampled_error = 0;               // when the coarse matrix was made; 0: there is none
-  double shift = 1, mass = 1, error = 1;
+  double shift = 1;                       // of the coarse matrix
+  double factored = -1;                   // the shift it was factored with; < 0: not yet
+  double mass = 1, error = 1;
   double dual = 0;  // objective, in units of eps
 };
 
