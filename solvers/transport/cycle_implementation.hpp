@@ -17,6 +17,7 @@ struct CycleSolver::Implementation {
                  CycleOptions settings);
 
   void plan_stages();
+  void make_coarse();
   void start_stage(const std::function<void()>& poll);
   void step(const std::function<void()>& poll);
   void finish_stage();
