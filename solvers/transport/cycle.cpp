@@ -13,7 +13,7 @@ namespace mensura::transport {
 
 namespace {
 
-constexpr double close = 1e-3;  // L1 error
+constexpr double close = 1e-3, settled = 1e-2;  // L1 errors
 constexpr double unknown = std::numeric_limits<double>::infinity();
 
 double seconds_now() {
@@ -45,6 +45,13 @@ void CycleSolver::Implementation::make_coarse() {
   const auto unknowns = static_cast<std::int64_t>(
       std::clamp(wanted, 1.0, static_cast<double>(options.coarse_unknowns)));
   coarse = std::make_unique<CycleCoarse>(comm, data, unknowns, options.seed);
+  std::vector<double> weights;
+  for (const CycleNode& node : data.nodes) {
+    weights.insert(weights.end(), node.mass.begin(), node.mass.end());
+  }
+  constexpr std::size_t depth = 8;
+  anderson = std::make_unique<Anderson>(depth, std::move(weights));
+  accelerated_error = unknown;
 }
 
 // By factors from the largest one, the last stage at the wanted one.
@@ -145,16 +152,20 @@ void CycleSolver::Implementation::measure(const std::function<void()>& poll) {
 
 // A matrix serves while the error falls by a factor.
 void CycleSolver::Implementation::prepare_coarse(const std::function<void()>& poll) {
-  if (sampled_error == 0 || error < 0.3 * sampled_error) {
+  const bool good_enough = sampled_error > 0 && sampled_error < close;
+  if (sampled_error == 0 || (error < 0.3 * sampled_error && !good_enough)) {
     const auto stage = static_cast<std::int64_t>(history.size());
-    coarse->sample(*sweep, stage * options.max_sweeps + report.sinkhorn, poll);
+    // The plan hardly changes any more: trajectories drawn before count on.
+    const bool more = sampled_error > 0 && sampled_error < settled;
+    coarse->sample(*sweep, stage * options.max_sweeps + report.sinkhorn, more, poll);
     sampled_error = error;
     factored = -1;
   }
   // No larger than what the residual could be wrong by.
   shift = std::min(shift, std::min(1.0, error));
-  if (factored == shift) return;
+  if (factored == shift || (good_enough && factored >= 0 && factored <= close)) return;
   coarse->factor(shift, poll);
+  anderson->clear();
   factored = shift;
 }
 
@@ -169,6 +180,42 @@ void CycleSolver::Implementation::adapt_shift(double damping, double ratio) {
   }
 }
 
+// Near the solution a step is a linear iteration, whose slow modes are extrapolated. `direction` is
+// the last part of the step. False when that lowers the dual objective: nothing has changed then.
+bool CycleSolver::Implementation::accelerate(const CycleSweep::Potentials& direction,
+                                             const std::function<void()>& poll) {
+  if (error > close || error > 2 * accelerated_error) {
+    anderson->clear();
+    accelerated_error = unknown;
+    if (error > close) return false;
+  }
+  auto& u = sweep->potentials();
+  std::vector<double> x, image;
+  for (std::size_t k = 0; k < u.size(); ++k) {
+    x.insert(x.end(), before[k].begin(), before[k].end());
+    for (std::size_t i = 0; i < u[k].size(); ++i) image.push_back(u[k][i] + direction[k][i]);
+  }
+  const std::vector<double> next = anderson->next(x, image);
+  double moved = 0;
+  std::size_t at = 0;
+  const CycleSweep::Potentials start = u;
+  for (auto& values : u) {
+    double change = 0;
+    for (double& v : values) {
+      change = std::max(change, std::abs(next[at] - v));
+      v = next[at++];
+    }
+    moved += change;
+  }
+  accelerated_error = error;
+  const double log_mass = sweep->refresh(moved, poll);
+  const double gain = log_mass < 700 ? objective(std::exp(log_mass)) - dual : -unknown;
+  if (gain > -1e-11 * (1 + std::abs(dual))) return true;
+  anderson->clear();
+  u = start;
+  return false;
+}
+
 // A step on the coarse space that does not lower the dual objective; leaves backward messages.
 void CycleSolver::Implementation::correct(const std::function<void()>& poll) {
   prepare_coarse(poll);
@@ -181,9 +228,10 @@ void CycleSolver::Implementation::correct(const std::function<void()>& poll) {
   }
   auto& u = sweep->potentials();
   const CycleSweep::Potentials start = u;
+  ++report.newton;
+  if (accelerate(direction.values, poll)) return;
   double damping = 1;
   constexpr int most_trials = 6;
-  ++report.newton;
   for (int trial = 0; trial < most_trials; ++trial, damping *= 0.3) {
     for (std::size_t k = 0; k < u.size(); ++k) {
       for (std::size_t i = 0; i < u[k].size(); ++i) {
@@ -216,23 +264,16 @@ std::vector<std::vector<double>> CycleSolver::Implementation::residual() const {
 void CycleSolver::Implementation::step(const std::function<void()>& poll) {
   if (!fresh) sweep->refresh(unknown, poll);
   fresh = true;
-  const double before = report.sinkhorn > 0 ? error : unknown;
+  before = sweep->potentials();
+  const double error_before = report.sinkhorn > 0 ? error : unknown;
   sweep->update(false, poll);
   ++report.sinkhorn;
-  // Close to the solution what the coarse space leaves over decides: a sweep back and forth more
-  // costs two passes beside the three of a correction.
-  for (int more = 0; more < (error < close ? getenv("MORE") ? atoi(getenv("MORE")) : 1 : 0);
-       ++more) {
-    sweep->update_backward(poll);
-    sweep->update(false, poll);
-    report.sinkhorn += 2;
-  }
   measure(poll);
   sweep->adapt_tile();
-  if (before < unknown && error > 0) report.sweep_rate = error / before;
+  if (error_before < unknown && error > 0) report.sweep_rate = error / error_before;
   if (error <= tolerance() || report.sinkhorn >= options.max_sweeps) return finish_stage();
   // Sweeps that converge by themselves are left alone.
-  if (coarse && report.newton < options.max_newton && error > 0.2 * before) correct(poll);
+  if (coarse && report.newton < options.max_newton && error > 0.2 * error_before) correct(poll);
 }
 
 void CycleSolver::Implementation::finish_stage() {

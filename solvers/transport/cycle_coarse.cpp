@@ -160,11 +160,15 @@ class Draw {
 
 }  // namespace
 
+std::size_t CycleCoarse::per_column() const {
+  const std::size_t columns = data_.nodes[0].size;
+  return std::max<std::size_t>(1, (trajectories_per_unknown * total_ + columns - 1) / columns);
+}
+
 void CycleCoarse::draw(const CycleSweep& sweep, std::int64_t round,
                        std::vector<std::int64_t>& gram) const {
   const std::size_t count = data_.count(), columns = data_.nodes[0].size;
-  const std::size_t per_column =
-      std::max<std::size_t>(1, (trajectories_per_unknown * total_ + columns - 1) / columns);
+  const std::size_t each = per_column();
   const double inverse = 1 / sweep.epsilon();
   const parallel::Stream stream(seed_, "cycle", "trajectories");
   std::vector<std::vector<double>> to(count);
@@ -188,9 +192,9 @@ void CycleCoarse::draw(const CycleSweep& sweep, std::int64_t round,
       for (std::size_t i = 0; i < first.size(); ++i) {
         first[i] = data_.first_costs[(g * first.size() + i) * 8 + lane];
       }
-      const double weight = data_.nodes[0].mass[a] / static_cast<double>(per_column) * weight_scale;
-      for (std::size_t s = 0; s < per_column; ++s) {
-        const auto name = static_cast<std::uint64_t>(a * per_column + s);
+      const double weight = data_.nodes[0].mass[a] / static_cast<double>(each) * weight_scale;
+      for (std::size_t s = 0; s < each; ++s) {
+        const auto name = static_cast<std::uint64_t>(a * each + s);
         path.clear();
         std::size_t x = a;
         for (std::size_t k = 0;; ++k) {
@@ -217,18 +221,24 @@ void CycleCoarse::draw(const CycleSweep& sweep, std::int64_t round,
   }
 }
 
-void CycleCoarse::sample(const CycleSweep& sweep, std::int64_t round,
+void CycleCoarse::sample(const CycleSweep& sweep, std::int64_t round, bool more,
                          const std::function<void()>& poll) {
   std::vector<std::int64_t> gram;
   parallel::agree(comm_, [&] {
     gram.assign(total_ * (total_ + 1) / 2, 0);
     draw(sweep, round, gram);
     matrix_.assign(total_ * total_, 0);
+    if (more && !gram_.empty()) return;
+    gram_.assign(gram.size(), 0);
+    draws_ = 0;
   });
   comm_.sum(std::span(gram));
+  for (std::size_t i = 0; i < gram.size(); ++i) gram_[i] += gram[i];
+  draws_ += 1;
   for (std::size_t i = 0; i < total_; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
-      matrix_[j * total_ + i] = static_cast<double>(gram[i * (i + 1) / 2 + j]) / weight_scale;
+      matrix_[j * total_ + i] =
+          static_cast<double>(gram_[i * (i + 1) / 2 + j]) / (weight_scale * draws_);
     }
   }
   if (poll) poll();
@@ -241,7 +251,14 @@ void CycleCoarse::factor(double shift, const std::function<void()>& poll) {
   if (comm_.is_root()) {
     // The constants that sum to zero over the nodes are in the matrix's kernel.
     constexpr double rounding = 1e-11;
+    // With r draws to an unknown the eigenvalues of a sampled matrix lie between (1 - s)^2 and
+    // (1 + s)^2 times the true ones, s = 1 / sqrt r (Marchenko, Pastur): the best factor for a
+    // repeated step is the mean of the inverses.
+    const double draws = draws_ * static_cast<double>(per_column() * data_.nodes[0].size);
+    const double s = std::min(0.5, std::sqrt(static_cast<double>(total_) / draws));
+    const double scale = (1 / ((1 - s) * (1 - s)) + 1 / ((1 + s) * (1 + s))) / 2;
     factor_ = matrix_;
+    for (double& entry : factor_) entry *= scale;
     for (std::size_t i = 0; i < total_; ++i) {
       factor_[i * total_ + i] += shift * matrix_[i * total_ + i] + rounding * largest;
     }

@@ -22,9 +22,11 @@ class CycleCoarse {
 
   std::size_t unknowns() const noexcept { return total_; }
   /// Draws trajectories from the plan of a sweep's potentials, with its backward messages. `round`
-  /// numbers the draws.
-  void sample(const CycleSweep& sweep, std::int64_t round, const std::function<void()>& poll);
-  /// Factors the matrix plus `shift` times its diagonal (Levenberg, Marquardt).
+  /// numbers the draws; `more`: in addition to those before.
+  void sample(const CycleSweep& sweep, std::int64_t round, bool more,
+              const std::function<void()>& poll);
+  /// Factors the matrix plus `shift` times its diagonal (Levenberg, Marquardt), scaled so that a
+  /// full step is the best one for the spread of a sampled matrix.
   void factor(double shift, const std::function<void()>& poll);
   /// The solution for a residual (mass that every point misses), and its slope, the product of the
   /// two. On the nodes' points.
@@ -34,7 +36,7 @@ class CycleCoarse {
   };
   Direction solve(const std::vector<std::vector<double>>& residual) const;
 
-  /// The matrix of the last draws (upper triangle, row-major) before its shift.
+  /// The matrix of the draws (upper triangle, row-major) before shift and scale.
   const std::vector<double>& matrix() const noexcept { return matrix_; }
   /// The values of the functions at a point: numbers and values.
   struct Entry {
@@ -47,6 +49,7 @@ class CycleCoarse {
 
  private:
   void build_node(std::size_t node, std::size_t wanted);
+  std::size_t per_column() const;
   void draw(const CycleSweep& sweep, std::int64_t round, std::vector<std::int64_t>& gram) const;
 
   const parallel::Communicator& comm_;
@@ -55,6 +58,8 @@ class CycleCoarse {
   std::size_t total_ = 0;
   std::vector<std::vector<Entry>> entries_;  // per node: points x corners
   std::vector<std::size_t> corners_;
+  std::vector<std::int64_t> gram_;  // lower triangle by rows, sums over all draws
+  double draws_ = 0;                // rounds in it
   std::vector<double> matrix_, factor_;
 };
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "transport/anderson.hpp"
 #include "transport/cycle.hpp"
 #include "transport/cycle_coarse.hpp"
 #include "transport/cycle_problem.hpp"
@@ -23,6 +24,7 @@ struct CycleSolver::Implementation {
   void finish_stage();
   std::vector<std::vector<double>> residual() const;  ///< mass that is missing
   void correct(const std::function<void()>& poll);
+  bool accelerate(const CycleSweep::Potentials& direction, const std::function<void()>& poll);
   void adapt_shift(double damping, double ratio);
   void prepare_coarse(const std::function<void()>& poll);
   void measure(const std::function<void()>& poll);
@@ -42,6 +44,9 @@ struct CycleSolver::Implementation {
   std::unique_ptr<CycleSweep> sweep;
   std::unique_ptr<CycleCoarse> coarse;
 
+  std::unique_ptr<Anderson> anderson;
+  CycleSweep::Potentials before;  // this step
+
   bool begun = false, converged = false;
   StageReport report;
   std::vector<StageReport> history;
@@ -51,6 +56,7 @@ struct CycleSolver::Implementation {
   double sampled_error = 0;               // when the coarse matrix was made; 0: there is none
   double shift = 1;                       // of the coarse matrix
   double factored = -1;                   // the shift it was factored with; < 0: not yet
+  double accelerated_error = 0;           // at the last extrapolation; infinity: none
   double mass = 1, error = 1;
   double dual = 0;  // objective, in units of eps
 };

@@ -265,26 +265,6 @@ double CycleSweep::update(bool down, const std::function<void()>& poll) {
   return error;
 }
 
-double CycleSweep::update_backward(const std::function<void()>& poll) {
-  const std::size_t last = data_.count() - 1;
-  Columns reach;
-  double error = 0;
-  start_backward(backward_[last]);
-  for (std::size_t k = last; k >= 1; --k) {
-    const auto logarithms = node_logarithms(backward_[k], forward_[k], k);
-    note_floor(backward_[k], forward_[k], k, largest_change(logarithms, data_.nodes[k]));
-    error = std::max(error, correct(u_[k], logarithms, data_.nodes[k], false));
-    if (k == 1) break;
-    reach = with_node(forward_[k - 1], k - 1);
-    relevance_.reach = &reach;
-    engine_.backward(k - 1, with_node(backward_[k], k), relevance_, backward_[k - 1]);
-    if (poll) poll();
-  }
-  relevance_.reach = nullptr;
-  const auto first = first_marginal(column_logarithms(forward_[1], backward_[1]));
-  return std::max(error, correct(u_[0], first, data_.nodes[0], false));
-}
-
 const CycleSweep::Potentials& CycleSweep::measure(const std::function<void()>& poll) {
   const std::size_t last = data_.count() - 1;
   Columns reach;

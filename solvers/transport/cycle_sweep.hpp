@@ -33,9 +33,6 @@ class CycleSweep {
   /// With backward messages: every marginal in turn is made exact, or, `down`, only lowered to what
   /// it may be. Leaves forward messages. Returns the largest L1 error met on the way.
   double update(bool down, const std::function<void()>& poll);
-  /// The same the other way round: with forward messages, every marginal is made exact from the
-  /// last node to the first. Leaves backward messages.
-  double update_backward(const std::function<void()>& poll);
   /// With forward messages: logarithms of the marginals at all nodes. Leaves backward messages.
   const Potentials& measure(const std::function<void()>& poll);
 
