@@ -126,7 +126,7 @@ void CycleSolver::Implementation::start_stage(const std::function<void()>& poll)
   sampled_error = 0;
   shift = 1;
   sweep->refresh(unknown, poll);
-  sweep->adapt_tile();
+  sweep->forget_work();  // where nothing is known to be irrelevant tiles seem too large
   fresh = true;
 }
 
@@ -262,8 +262,11 @@ std::vector<std::vector<double>> CycleSolver::Implementation::residual() const {
 }
 
 void CycleSolver::Implementation::step(const std::function<void()>& poll) {
-  if (!fresh) sweep->refresh(unknown, poll);
-  fresh = true;
+  if (!fresh) {
+    sweep->refresh(unknown, poll);
+    sweep->forget_work();
+    fresh = true;
+  }
   before = sweep->potentials();
   const double error_before = report.sinkhorn > 0 ? error : unknown;
   sweep->update(false, poll);

@@ -144,6 +144,22 @@ Eight in_logarithms(const double* in, std::size_t n, const double* c, std::size_
   return largest + logarithm(sum);
 }
 
+Eight at_target(const Relevance& relevance, std::size_t place) {
+  return relevance.reach == nullptr ? all(-nothing) : load(&(*relevance.reach)[place * 8]);
+}
+
+// Columns that matter here have lost digits to underflow; the others keep the bound.
+bool lost(const Eight& sum, const Eight& result, const Eight& reach, const Eight& floor) {
+  alignas(64) double sums[8], values[8], floors[8];
+  store(sum, sums);
+  store(result + reach, values);
+  store(floor, floors);
+  for (std::size_t lane = 0; lane < 8; ++lane) {
+    if (!(sums[lane] > least_sum) && values[lane] >= floors[lane]) return true;
+  }
+  return false;
+}
+
 // The largest reach over the targets of a tile.
 Eight tile_reach(const Relevance& relevance, std::size_t begin, std::size_t end) {
   if (relevance.reach == nullptr) return all(-nothing);
@@ -219,19 +235,7 @@ void CycleMessages::send(const Task& task) {
         const Eight result = best + logarithm(at_least(sum, least_sum));
         store(result, &task.out[(g * m + j) * 8]);
         if (all_below(all(least_sum), sum)) continue;
-        // Columns that matter here have lost digits; the others keep the bound.
-        alignas(64) double sum_of[8], value_of[8], reach_of[8], floor_of[8];
-        store(sum, sum_of);
-        store(result, value_of);
-        store(task.relevance.reach == nullptr ? all(-nothing)
-                                              : load(&(*task.relevance.reach)[(g * m + j) * 8]),
-              reach_of);
-        store(floor, floor_of);
-        bool again = false;
-        for (std::size_t lane = 0; lane < 8; ++lane) {
-          again |= !(sum_of[lane] > least_sum) && value_of[lane] + reach_of[lane] >= floor_of[lane];
-        }
-        if (!again) continue;
+        if (!lost(sum, result, at_target(task.relevance, g * m + j), floor)) continue;
         ++work_.repeats;
         const double* c =
             task.transposed ? &task.costs.entries[j * task.costs.columns] : &task.costs.entries[j];
@@ -272,11 +276,7 @@ const std::vector<double>& CycleMessages::least(const CycleCosts& costs) {
   return result;
 }
 
-void CycleMessages::forward(std::size_t edge, const Columns& in, const Relevance& relevance,
-                            Columns& out) {
-  const CycleCosts& costs = *data_.edges[edge];
-  out.resize(data_.groups * costs.columns * 8);
-  const Task task{costs, least(costs), false, in, relevance, out};
+void CycleMessages::dispatch(const Task& task) {
   switch (tile_) {
     case 1:
       return send<1>(task);
@@ -293,25 +293,18 @@ void CycleMessages::forward(std::size_t edge, const Columns& in, const Relevance
   }
 }
 
+void CycleMessages::forward(std::size_t edge, const Columns& in, const Relevance& relevance,
+                            Columns& out) {
+  const CycleCosts& costs = *data_.edges[edge];
+  out.resize(data_.groups * costs.columns * 8);
+  dispatch({costs, least(costs), false, in, relevance, out});
+}
+
 void CycleMessages::backward(std::size_t edge, const Columns& in, const Relevance& relevance,
                              Columns& out) {
   const CycleCosts& costs = *data_.edges[edge];
   out.resize(data_.groups * costs.rows * 8);
-  const Task task{costs, least(costs), true, in, relevance, out};
-  switch (tile_) {
-    case 1:
-      return send<1>(task);
-    case 2:
-      return send<2>(task);
-    case 4:
-      return send<4>(task);
-    case 8:
-      return send<8>(task);
-    case 16:
-      return send<16>(task);
-    default:
-      return send<largest_tile>(task);
-  }
+  dispatch({costs, least(costs), true, in, relevance, out});
 }
 
 }  // namespace mensura::transport

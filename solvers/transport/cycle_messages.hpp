@@ -61,6 +61,7 @@ class CycleMessages {
   struct Sources;
   template <std::size_t T>
   void send(const Task& task);
+  void dispatch(const Task& task);
   const std::vector<double>& least(const CycleCosts& costs);
 
   const CycleData& data_;

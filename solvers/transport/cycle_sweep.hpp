@@ -47,7 +47,8 @@ class CycleSweep {
   const CycleData& data() const noexcept { return data_; }
   double epsilon() const noexcept { return epsilon_; }
   std::size_t tile() const noexcept { return engine_.tile(); }
-  void adapt_tile();  ///< to the work of the last passes
+  void adapt_tile();  ///< to the work since the last call
+  void forget_work() { engine_.take_work(); }
   /// Own groups x 8: potential and mass of x_0.
   std::vector<double> column_weights() const;
 
