@@ -281,7 +281,7 @@ std::vector<Option> sections() {
            .default_value = "0",
            .range = "[0, 1e12]",
            .help = "trees: so many samples of the whole plan, one point of every marginal each, go "
-                   "to results.h5"}};
+                   "to results.h5; splines: so many paths (at most 1e6)"}};
 }
 
 input::Schema make_schema() {

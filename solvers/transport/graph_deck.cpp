@@ -11,6 +11,8 @@
 #include "input/common.hpp"
 #include "input/diagnostics.hpp"
 #include "transport/graph.hpp"
+#include "transport/graph_shape.hpp"
+#include "transport/solver_checks.hpp"
 
 namespace mensura::transport {
 
@@ -22,99 +24,8 @@ using input::Table;
 
 namespace {
 
-// In the order of the enumeration in problem.hpp.
-const std::vector<std::string> shape_names = {"pair", "star", "chain", "tree", "cycle", "complete"};
-constexpr const char* common_cost = "cost";
 // Weights of a barycenter sum to one.
 constexpr double weight_tolerance = 1e-9;
-
-std::vector<std::string> names_of(const Node& root) {
-  std::vector<std::string> names;
-  for (const auto& [name, marginal] : root["marginals"].entries()) names.push_back(name);
-  return names;
-}
-
-std::vector<char> free_of(const Node& root) {
-  std::vector<char> free;
-  for (const auto& [name, marginal] : root["marginals"].entries()) {
-    free.push_back(static_cast<char>(marginal["free"].present() && marginal["free"].flag()));
-  }
-  return free;
-}
-
-std::size_t place_of(const std::vector<std::string>& names, const std::string& name) {
-  return static_cast<std::size_t>(std::ranges::find(names, name) - names.begin());
-}
-
-Shape shape_of(const Node& root) {
-  const Node graph = root["graph"];
-  const std::vector<char> free = free_of(root);
-  if (graph.present() && graph["shape"].present()) {
-    return static_cast<Shape>(place_of(shape_names, graph["shape"].text()));
-  }
-  if (graph.present() && graph["edges"].present()) return Shape::edges;
-  if (free.size() == 2 && std::ranges::count(free, 1) == 0) return Shape::pair;
-  return Shape::star;
-}
-
-bool has_edges(const Node& root) {
-  return root["graph"].present() && root["graph"]["edges"].present();
-}
-
-// The edges that the deck names, or those that its shape means.
-std::vector<std::pair<std::size_t, std::size_t>> edges_of(const Node& root) {
-  std::vector<std::pair<std::size_t, std::size_t>> edges;
-  const std::vector<std::string> names = names_of(root);
-  const std::size_t nodes = names.size();
-  if (has_edges(root)) {
-    for (const Node& edge : root["graph"]["edges"].items()) {
-      const auto parts = edge.items();
-      edges.emplace_back(place_of(names, parts[0].text()), place_of(names, parts[1].text()));
-    }
-    return edges;
-  }
-  const std::vector<char> free = free_of(root);
-  const auto middle = std::ranges::find(free, 1);
-  const std::size_t centre =
-      middle == free.end() ? 0 : static_cast<std::size_t>(middle - free.begin());
-  switch (shape_of(root)) {
-    case Shape::pair:
-      edges.emplace_back(0, 1);
-      break;
-    case Shape::star:
-      for (std::size_t k = 0; k < nodes; ++k) {
-        if (k != centre) edges.emplace_back(centre, k);
-      }
-      break;
-    case Shape::complete:
-      for (std::size_t i = 0; i < nodes; ++i) {
-        for (std::size_t j = i + 1; j < nodes; ++j) edges.emplace_back(i, j);
-      }
-      break;
-    default:
-      for (std::size_t k = 1; k < nodes; ++k) edges.emplace_back(k - 1, k);
-      if (shape_of(root) == Shape::cycle) edges.emplace_back(nodes - 1, 0);
-  }
-  return edges;
-}
-
-Graph graph_of(const Node& root) {
-  return {free_of(root), edges_of(root)};
-}
-
-// All names are known and all ends differ: other checks may look at the graph.
-bool is_readable(const Node& root) {
-  const std::size_t nodes = names_of(root).size();
-  return std::ranges::all_of(edges_of(root), [&](const auto& edge) {
-    return edge.first < nodes && edge.second < nodes && edge.first != edge.second;
-  });
-}
-
-Node where(const Node& root) {
-  const Node graph = root["graph"];
-  if (!graph.present()) return root["marginals"];
-  return graph["shape"].present() ? graph["shape"] : graph["edges"];
-}
 
 void check_shape_given(const Node& here, const Node& root, Diagnostics& diagnostics) {
   const std::vector<char> free = free_of(root);
@@ -125,6 +36,7 @@ void check_shape_given(const Node& here, const Node& root, Diagnostics& diagnost
     }
     return;
   }
+  if (root["spline"].present()) return;
   if (free.size() == 2 && std::ranges::count(free, 1) == 0) return;
   if (std::ranges::count(free, 1) == 1) return;
   diagnostics.error(root["marginals"],
@@ -167,7 +79,7 @@ void check_edges(const Node&, const Node& root, Diagnostics& diagnostics) {
 void check_declared(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (!is_readable(root)) return;
   const Graph graph = graph_of(root);
-  const Node place = where(root);
+  const Node place = graph_place(root);
   const auto fails = [&](bool wrong, const std::string& text) {
     if (wrong) diagnostics.error(place, text);
     return wrong;
@@ -222,7 +134,7 @@ void check_connected(const Node&, const Node& root, Diagnostics& diagnostics) {
   const auto apart = disconnected(graph_of(root));
   if (!apart) return;
   const std::vector<std::string> names = names_of(root);
-  diagnostics.error(where(root),
+  diagnostics.error(graph_place(root),
                     fmt::format("no way of edges leads from '{}' to '{}'; expected a connected "
                                 "graph: add an edge, or remove what is apart",
                                 names[apart->first], names[apart->second]));
@@ -288,15 +200,6 @@ std::vector<double> weights_of(const Node& root) {
   return weights;
 }
 
-// The graph is a barycenter problem: one free marginal that all edges have.
-bool is_barycenter(const Node& root) {
-  const Graph graph = graph_of(root);
-  const Shape shape = shape_of(root);
-  if (shape != Shape::star && shape != Shape::edges) return false;
-  const auto middle = centre(graph);
-  return middle && graph.free[*middle] != 0;
-}
-
 void check_weights(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (!root["graph"].present() || !is_readable(root)) return;
   const Node graph = root["graph"];
@@ -360,10 +263,12 @@ void check_pair_only(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (method == "exact" || method == "circle" || method == "sliced") {
     refuse(root["method"], ("method: " + method).c_str());
   }
-  if (method == "line" && shape_of(root) != Shape::complete) {
+  const bool electrons = root["cost"]["name"].text() == "coulomb";  // have a check of their own
+  if (method == "line" && !electrons && shape_of(root) != Shape::complete &&
+      !(is_readable(root) && is_barycenter(root))) {
     diagnostics.error(root["method"],
-                      "line solves complete graphs of marginals on a line; expected shape: "
-                      "complete, or another method");
+                      "line solves complete graphs of marginals on a line and barycenters; "
+                      "expected shape: complete, a star with a free centre, or another method");
   }
   if (!root["unbalanced"].present()) return;
   if (root["unbalanced"]["penalty"].text() != "kullback_leibler") {
@@ -382,16 +287,7 @@ void check_available(const Node&, const Node& root, Diagnostics& diagnostics) {
   const auto refuse = [&](const Node& place, const std::string& what) {
     diagnostics.error(place, what + " not in this version");
   };
-  const Shape shape = shape_of(root);
   if (root["entropy"].text() == "per_edge") refuse(root["entropy"], "one entropy per edge is");
-  if (root["spline"].present()) refuse(root["spline"], "splines are");
-  if (root["cost"]["name"].text() == "coulomb") refuse(root["cost"], "Coulomb costs are");
-  if (shape == Shape::cycle) refuse(where(root), "cycles are");
-  if (shape == Shape::complete &&
-      (root["cost"]["name"].text() != "squared_euclidean" || root["method"].text() == "line")) {
-    refuse(where(root),
-           "complete graphs with other costs than squared_euclidean, or on a line, are");
-  }
   for (const auto& [name, marginal] : root["marginals"].entries()) {
     if (!marginal["free"].present() || !marginal["free"].flag()) continue;
     if (marginal["support"].present()) refuse(marginal["support"], "free supports are");
@@ -450,7 +346,7 @@ Table graph_table() {
       .options = {
           {.key = "shape",
            .kind = Kind::choice,
-           .choices = shape_names,
+           .choices = shape_names(),
            .help = "what the graph is; without edges, the marginals in the deck's order: star "
                    "around the free one (or the first), chain and cycle one after another, "
                    "complete with all pairs",
@@ -487,9 +383,13 @@ Table graph_table() {
 }
 
 std::vector<input::Check> graph_checks() {
-  return {check_shape_given, check_edges,      check_declared, check_connected,
-          check_cycle,       check_free_nodes, check_weights,  check_closing,
-          check_pair_only,   check_entropy,    check_available};
+  std::vector<input::Check> checks = {
+      check_shape_given, check_edges,   check_declared, check_connected, check_cycle,
+      check_free_nodes,  check_weights, check_closing,  check_pair_only, check_entropy};
+  const std::vector<input::Check> of_solvers = solver_checks();
+  checks.insert(checks.end(), of_solvers.begin(), of_solvers.end());
+  checks.push_back(check_available);
+  return checks;
 }
 
 namespace {
@@ -514,13 +414,14 @@ void read_weights(const Node& root, const std::function<CostSpec(const Node&)>& 
   }
 }
 
-// l_i l_j is the weight of every pair, or the pairs meet at a centre.
+// l_i l_j is the weight of every pair (electrons: one), or the pairs meet at a centre.
 void read_complete(const Node& root, Problem& problem) {
   const std::size_t nodes = problem.marginals.size();
   problem.node_weights = weights_of(root);
   if (problem.node_weights.empty()) {
     problem.node_weights.assign(nodes, 1 / static_cast<double>(nodes));
   }
+  if (problem.cost.kind == CostKind::coulomb) problem.node_weights.assign(nodes, 1);
   const bool star =
       problem.cost.kind == CostKind::squared_euclidean && problem.method != Method::line;
   if (!star) {

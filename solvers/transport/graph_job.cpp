@@ -92,6 +92,10 @@ void GraphJob::load_problem(run::Context& context) {
         marginals_, [&](const Marginal& marginal) { return marginal.name == spec.like; });
     marginals_[k] = free_marginal(comm_, spec.name, *like);
   }
+  if (problem_.method == Method::line) {
+    epsilon_ = Answer::unknown;
+    return;
+  }
   std::vector<const Marginal*> all;
   for (const Marginal& marginal : marginals_) all.push_back(&marginal);
   epsilon_ = regularisation_of(comm_, problem_, all, context.poll);
@@ -294,7 +298,7 @@ void GraphJob::finish(run::Context& context) {
                     "regularisation; lower regularisation.final for a sharper answer",
                     answer.gap_relative));
   }
-  if (problem_.tuples > 0) {
+  if (problem_.tuples > 0 && !problem_.spline) {
     answer.tuples = sample_tuples(comm_, problem_, answer, problem_.tuples);
   }
   answer_ = std::move(answer);
