@@ -61,7 +61,8 @@ void check_coulomb(const Node&, const Node& root, Diagnostics& diagnostics) {
                       "weight 1: leave them out");
   }
   if (root["method"].text() != "line" && root["regularisation"]["unit"].text() != "absolute") {
-    diagnostics.error(root["regularisation"],
+    const Node regularisation = root["regularisation"];
+    diagnostics.error(regularisation.given() ? regularisation : root["cost"],
                       "a Coulomb cost is one over a length; give regularisation: {final: ..., "
                       "unit: absolute}");
   }
