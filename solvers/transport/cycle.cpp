@@ -349,6 +349,7 @@ void CycleSolver::resume(State state) {
   if (!(state.epsilon > 0)) return;
   self.sweep->set_epsilon(state.epsilon);
   self.sweep->potentials() = self.own_order(state.potentials, 1);
+  if (self.begun) self.make_coarse();  // without it there would be sweeps only
   if (finished()) {
     self.sweep->refresh(unknown, {});
     self.sweep->walk([](std::size_t, const Columns&) {}, {});
