@@ -134,7 +134,7 @@ for case in "tensor 5 2 3" "tensor 8 1 2" "cycle 6 2 1" "cycle 20 3 2" "spline 5
   run "$after" --restart auto --output "$folder" "$deck.yaml"
   expect_code 0 "$what"
   expect_text "continuing from" "$what"
-  expect_apart "$deck-1" "$folder" 1e-10 "$(sets_of $deck | cut -d " " -f 1)" "$what"
+  expect_apart "$deck-1" "$folder" 1e-10 "$(sets_of "$deck" | cut -d " " -f 1)" "$what"
   # Trajectories of a cycle are drawn anew; nothing else is lost.
   expect_true "$(sweeps_of "$folder") <= 1.5 * $(sweeps_of "$deck-1")" "$what: sweeps"
   expect_true "$(sweeps_of "$folder") > 0" "$what: sweeps"
@@ -148,6 +148,6 @@ for deck in tensor cycle spline; do
   run 3 --restart auto --output "few-$deck" "$deck.yaml"
   expect_code 0 "$deck with more sweeps"
   expect_text "continuing from" "$deck with more sweeps"
-  expect_apart "$deck-1" "few-$deck" 1e-10 "$(sets_of $deck | cut -d " " -f 1)" "$deck with more sweeps"
+  expect_apart "$deck-1" "few-$deck" 1e-10 "$(sets_of "$deck" | cut -d " " -f 1)" "$deck with more sweeps"
 done
 finish
