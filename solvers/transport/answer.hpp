@@ -43,7 +43,10 @@ struct NodeAnswer {
   std::vector<double> transported;  ///< own: mass of the plan's marginal; of a free node: mass
   std::vector<double> potential;    ///< own
   std::vector<double> map;          ///< own x dimension: barycentric projection; empty: no plan
+  /// Own x dimension, of splines: mean velocity at the point, and the variance of every component.
+  std::vector<double> velocity, velocity_variance;
   std::optional<output::RegularGrid> grid{};  ///< of the whole input where it is one
+  bool free_places = false;                   ///< the coordinates are sought, part of the answer
 };
 
 /// A sparse plan in rows of the first marginal; row and column numbers are input positions.
@@ -54,6 +57,12 @@ struct PlanAnswer {
   std::vector<std::int64_t> row_starts;         ///< own rows + 1
   std::vector<std::int64_t> columns;            ///< input positions of the second marginal
   std::vector<double> values;
+};
+
+/// Paths drawn from a spline's plan: paths x times x dimension, the same on all ranks.
+struct PathAnswer {
+  std::vector<double> times;
+  std::vector<double> positions, velocities;
 };
 
 /// Result of a transport problem: NaN where a number does not apply.
@@ -78,6 +87,7 @@ struct Answer {
   double shared_marginal_error = unknown;  ///< graphs: of plans that meet at a node, L1
   std::int64_t tuple_count = 0;            ///< samples of the whole plan, over all ranks
   std::vector<std::int64_t> tuples;        ///< own block of them: samples x nodes, input positions
+  std::optional<PathAnswer> paths{};
 };
 
 }  // namespace mensura::transport

@@ -240,11 +240,11 @@ std::vector<Option> sections() {
        .help =
            "regularisation times the entropy of the whole plan relative to the product of "
            "the given marginals; or, for barycenters, each edge's plan has its own, with "
-           "the edge's weight (iterative Bregman projections: blurs more; not in this version)"},
+           "the edge's weight (iterative Bregman projections: blurs more)"},
       {.key = "debiased",
        .kind = Kind::boolean,
        .default_value = "false",
-       .help = "entropy: per_edge without its blur (Janati et al. 2020); not in this version"},
+       .help = "entropy: per_edge without its blur (Janati et al. 2020)"},
       section("regularisation", regularisation_table(), "factor of the entropy", "{}"),
       {.key = "tolerance",
        .kind = Kind::real,
@@ -273,8 +273,7 @@ std::vector<Option> sections() {
                "grids, sinkhorn"},
       section("sliced", sliced_table(), "directions of method: sliced; 500 without it"),
       section("spline", spline_table(),
-              "the marginals are one moving mass at several times: least acceleration; not in "
-              "this version"),
+              "the marginals are one moving mass at several times: least acceleration"),
       {.key = "plan",
        .kind = Kind::boolean,
        .default_value = "true",
@@ -284,7 +283,7 @@ std::vector<Option> sections() {
        .default_value = "0",
        .range = "[0, 1e12]",
        .help = "trees: so many samples of the whole plan, one point of every marginal each, go "
-               "to results.h5"}};
+               "to results.h5; splines: so many paths (at most 1e6)"}};
 }
 
 input::Schema make_schema() {

@@ -11,14 +11,12 @@
 
 namespace mensura::transport {
 
-namespace {
-
-double power_of(const CostSpec& cost) {
+double line_power(const CostSpec& cost) {
   if (cost.kind == CostKind::l1) return 1;
   return cost.kind == CostKind::power ? cost.power : 2;
 }
 
-NodeAnswer node_of(const Marginal& marginal) {
+NodeAnswer given_node(const Marginal& marginal) {
   NodeAnswer node;
   node.name = marginal.name;
   node.dimension = marginal.dimension;
@@ -31,13 +29,18 @@ NodeAnswer node_of(const Marginal& marginal) {
   return node;
 }
 
+namespace {
+
 double largest(const parallel::Communicator& comm, std::span<const double> values) {
   double most = 0;
   for (const double value : values) most = std::max(most, std::abs(value));
   return comm.max(most);
 }
 
-PlanAnswer plan_of(const parallel::Communicator& comm, const Marginal& a, const Marginal& b) {
+}  // namespace
+
+PlanAnswer line_plan_answer(const parallel::Communicator& comm, const Marginal& a,
+                            const Marginal& b) {
   const std::vector<LineEntry> entries =
       line_plan(comm, {a.coordinates, a.mass}, {b.coordinates, b.mass});
   PlanAnswer plan;
@@ -66,18 +69,16 @@ PlanAnswer plan_of(const parallel::Communicator& comm, const Marginal& a, const 
   return plan;
 }
 
-}  // namespace
-
 Answer exact_answer(const parallel::Communicator& comm, const Problem& problem, const Marginal& a,
                     const Marginal& b, const std::function<void()>& poll) {
   const Weighted first{a.coordinates, a.mass}, second{b.coordinates, b.mass};
   const double weight = problem.edges.empty() ? 1 : problem.edges[0].weight;
-  const double power = power_of(problem.cost);
+  const double power = line_power(problem.cost);
   Answer answer;
   answer.converged = true;
   answer.reason = "as the deck says";
   answer.marginal_error_l1 = 0;
-  answer.nodes = {node_of(a), node_of(b)};
+  answer.nodes = {given_node(a), given_node(b)};
   if (problem.method == Method::line) {
     LineMap line = line_map(comm, first, second, power);
     answer.method = "line";
@@ -90,7 +91,7 @@ Answer exact_answer(const parallel::Communicator& comm, const Problem& problem, 
     for (double& g : line.potential_b) g *= weight;
     answer.nodes[0].potential = std::move(line.potential_a);
     answer.nodes[1].potential = std::move(line.potential_b);
-    if (problem.wants_plans()) answer.plans.push_back(plan_of(comm, a, b));
+    if (problem.wants_plans()) answer.plans.push_back(line_plan_answer(comm, a, b));
   } else if (problem.method == Method::circle) {
     answer.method = "circle";
     answer.cost_linear = weight * circle_cost(comm, first, second, problem.cost.period[0], power);

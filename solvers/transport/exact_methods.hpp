@@ -15,4 +15,14 @@ namespace mensura::transport {
 Answer exact_answer(const parallel::Communicator& comm, const Problem& problem, const Marginal& a,
                     const Marginal& b, const std::function<void()>& poll);
 
+/// Local. p of |x - y|^p on the line.
+double line_power(const CostSpec& cost);
+
+/// Local. A given marginal that is met exactly.
+NodeAnswer given_node(const Marginal& marginal);
+
+/// Collective. The comonotone coupling of two marginals on the line, rows by the first.
+PlanAnswer line_plan_answer(const parallel::Communicator& comm, const Marginal& a,
+                            const Marginal& b);
+
 }  // namespace mensura::transport

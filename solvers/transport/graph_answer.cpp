@@ -89,10 +89,12 @@ NodeAnswer node_of(const parallel::Communicator& comm, const PartAnswer& part, s
   if (part.answer != nullptr) node = part.answer->nodes[place];
   comm.broadcast(node.name, part.leader);
   std::vector<std::int64_t> sizes{node.dimension, node.input_total,
-                                  node.grid ? std::ssize(node.grid->shape) : 0};
+                                  node.grid ? std::ssize(node.grid->shape) : 0,
+                                  node.free_places ? 1 : 0};
   comm.broadcast(std::span(sizes), part.leader);
   node.dimension = static_cast<int>(sizes[0]);
   node.input_total = sizes[1];
+  node.free_places = sizes[3] != 0;
   if (sizes[2] == 0) return node;
   const auto axes = static_cast<std::size_t>(sizes[2]);
   output::RegularGrid grid = node.grid.value_or(output::RegularGrid{});
@@ -184,6 +186,8 @@ Answer merge_answers(const parallel::Communicator& comm, const Problem& problem,
     const PartAnswer& part = parts[p];
     const Facts facts = told(comm, part);
     add_facts(facts, p, whole);
+    // Splines are no parts of anything larger: all ranks have the paths.
+    if (part.answer != nullptr && part.answer->paths) whole.paths = part.answer->paths;
     for (std::size_t i = 0; i < part.nodes.size(); ++i) {
       NodeAnswer node = node_of(comm, part, i);
       NodeAnswer& to = whole.nodes[part.nodes[i]];

@@ -10,7 +10,9 @@
 
 #include "input/common.hpp"
 #include "input/diagnostics.hpp"
+#include "transport/graph.hpp"
 #include "transport/graph_shape.hpp"
+#include "transport/solver_checks.hpp"
 
 namespace mensura::transport {
 
@@ -34,6 +36,7 @@ void check_shape_given(const Node& here, const Node& root, Diagnostics& diagnost
     }
     return;
   }
+  if (root["spline"].present()) return;
   if (free.size() == 2 && std::ranges::count(free, 1) == 0) return;
   if (std::ranges::count(free, 1) == 1) return;
   diagnostics.error(root["marginals"],
@@ -260,10 +263,12 @@ void check_pair_only(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (method == "exact" || method == "circle" || method == "sliced") {
     refuse(root["method"], ("method: " + method).c_str());
   }
-  if (method == "line" && shape_of(root) != Shape::complete) {
+  const bool electrons = root["cost"]["name"].text() == "coulomb";  // have a check of their own
+  if (method == "line" && !electrons && shape_of(root) != Shape::complete &&
+      !(is_readable(root) && is_barycenter(root))) {
     diagnostics.error(root["method"],
-                      "line solves complete graphs of marginals on a line; expected shape: "
-                      "complete, or another method");
+                      "line solves complete graphs of marginals on a line and barycenters; "
+                      "expected shape: complete, a star with a free centre, or another method");
   }
   if (!root["unbalanced"].present()) return;
   if (root["unbalanced"]["penalty"].text() != "kullback_leibler") {
@@ -282,16 +287,7 @@ void check_available(const Node&, const Node& root, Diagnostics& diagnostics) {
   const auto refuse = [&](const Node& place, const std::string& what) {
     diagnostics.error(place, what + " not in this version");
   };
-  const Shape shape = shape_of(root);
   if (root["entropy"].text() == "per_edge") refuse(root["entropy"], "one entropy per edge is");
-  if (root["spline"].present()) refuse(root["spline"], "splines are");
-  if (root["cost"]["name"].text() == "coulomb") refuse(root["cost"], "Coulomb costs are");
-  if (shape == Shape::cycle) refuse(graph_place(root), "cycles are");
-  if (shape == Shape::complete &&
-      (root["cost"]["name"].text() != "squared_euclidean" || root["method"].text() == "line")) {
-    refuse(graph_place(root),
-           "complete graphs with other costs than squared_euclidean, or on a line, are");
-  }
   for (const auto& [name, marginal] : root["marginals"].entries()) {
     if (!marginal["free"].present() || !marginal["free"].flag()) continue;
     if (marginal["support"].present()) refuse(marginal["support"], "free supports are");
@@ -387,9 +383,13 @@ Table graph_table() {
 }
 
 std::vector<input::Check> graph_checks() {
-  return {check_shape_given, check_edges,      check_declared, check_connected,
-          check_cycle,       check_free_nodes, check_weights,  check_closing,
-          check_pair_only,   check_entropy,    check_available};
+  std::vector<input::Check> checks = {
+      check_shape_given, check_edges,   check_declared, check_connected, check_cycle,
+      check_free_nodes,  check_weights, check_closing,  check_pair_only, check_entropy};
+  const std::vector<input::Check> of_solvers = solver_checks();
+  checks.insert(checks.end(), of_solvers.begin(), of_solvers.end());
+  checks.push_back(check_available);
+  return checks;
 }
 
 namespace {
@@ -414,13 +414,14 @@ void read_weights(const Node& root, const std::function<CostSpec(const Node&)>& 
   }
 }
 
-// l_i l_j is the weight of every pair, or the pairs meet at a centre.
+// l_i l_j is the weight of every pair (electrons: one), or the pairs meet at a centre.
 void read_complete(const Node& root, Problem& problem) {
   const std::size_t nodes = problem.marginals.size();
   problem.node_weights = weights_of(root);
   if (problem.node_weights.empty()) {
     problem.node_weights.assign(nodes, 1 / static_cast<double>(nodes));
   }
+  if (problem.cost.kind == CostKind::coulomb) problem.node_weights.assign(nodes, 1);
   const bool star =
       problem.cost.kind == CostKind::squared_euclidean && problem.method != Method::line;
   if (!star) {

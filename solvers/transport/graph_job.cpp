@@ -86,6 +86,10 @@ void GraphJob::load_problem(run::Context& context) {
         marginals_, [&](const Marginal& marginal) { return marginal.name == spec.like; });
     marginals_[k] = free_marginal(comm_, spec.name, *like);
   }
+  if (problem_.method == Method::line) {
+    epsilon_ = Answer::unknown;
+    return;
+  }
   std::vector<const Marginal*> all;
   for (const Marginal& marginal : marginals_) all.push_back(&marginal);
   epsilon_ = regularisation_of(comm_, problem_, all, context.poll);
@@ -280,7 +284,7 @@ void GraphJob::finish(run::Context& context) {
   for (Piece& piece : pieces_) piece.answer.reset();
   if (!answer.converged) warn_not_converged(context, answer, problem_);
   warn_wide_gap(context, answer);
-  draw_wanted_tuples(comm_, context, problem_, problem_.edges, answer);
+  if (!problem_.spline) draw_wanted_tuples(comm_, context, problem_, problem_.edges, answer);
   answer_ = std::move(answer);
 }
 

@@ -3,7 +3,11 @@
 
 #include <algorithm>
 
+#include "transport/cycle_part.hpp"
+#include "transport/line_part.hpp"
 #include "transport/pair_solver.hpp"
+#include "transport/spline_part.hpp"
+#include "transport/tensor_part.hpp"
 #include "transport/tree_solver.hpp"
 
 namespace mensura::transport {
@@ -73,6 +77,18 @@ std::unique_ptr<Part> make_part(const parallel::Communicator& comm, Problem prob
     // The pair solver knows the first marginal as the rows.
     problem.cost = problem.edges[0].cost.value_or(problem.cost);
     return std::make_unique<PairPart>(comm, std::move(problem), marginals, epsilon, poll);
+  }
+  if (problem.method == Method::line) {
+    return std::make_unique<LinePart>(comm, std::move(problem), marginals);
+  }
+  if (problem.spline) {
+    return std::make_unique<SplinePart>(comm, std::move(problem), marginals, epsilon);
+  }
+  if (problem.shape == Shape::cycle) {
+    return std::make_unique<CyclePart>(comm, std::move(problem), marginals, epsilon);
+  }
+  if (problem.is_dense()) {
+    return std::make_unique<TensorPart>(comm, std::move(problem), marginals, epsilon);
   }
   return std::make_unique<TreeSolver>(comm, std::move(problem), marginals, epsilon, poll);
 }

@@ -183,10 +183,58 @@ Footprint pair_footprint(const Problem& problem, std::span<const MarginalSize> s
 
 }  // namespace
 
+namespace {
+
+// The tensor's sums over one node, their shares of a Newton step, the dense Hessian and its factor,
+// all costs.
+std::int64_t dense_bytes(std::span<const MarginalSize> sizes, int ranks) {
+  double tuples = 1, points = 0, pairs = 0;
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    const auto n = static_cast<double>(sizes[k].points);
+    if (k + 1 < sizes.size()) tuples *= n;
+    pairs += n * points;
+    points += n;
+  }
+  return static_cast<std::int64_t>(8 * (4 * tuples / ranks + 2 * points * points + 3 * pairs));
+}
+
+// Messages of both directions for every own column, and the matrices of costs.
+std::int64_t cycle_bytes(std::span<const MarginalSize> sizes, int ranks) {
+  const auto columns = static_cast<double>(sizes[0].points);
+  double bytes = 0;
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    const auto n = static_cast<double>(sizes[k].points);
+    const auto next = static_cast<double>(sizes[(k + 1) % sizes.size()].points);
+    bytes += 8 * (2 * n * columns / ranks + n * next);
+  }
+  return static_cast<std::int64_t>(bytes);
+}
+
+// Phase space at both ends of every edge: coordinates, masses, ids, messages, trees.
+std::int64_t spline_bytes(const Problem& problem, std::span<const MarginalSize> sizes, int ranks) {
+  double bytes = 0;
+  for (const MarginalSize& size : sizes) {
+    double velocities = 1;
+    for (int a = 0; a < size.dimension; ++a) {
+      const auto& count = problem.spline->count;
+      velocities *=
+          static_cast<double>(count[std::min(static_cast<std::size_t>(a), count.size() - 1)]);
+    }
+    bytes += 2 * (bytes_per_point / 2 + 32.0 * size.dimension) * static_cast<double>(size.points) *
+             velocities;
+  }
+  return static_cast<std::int64_t>(bytes / ranks);
+}
+
+}  // namespace
+
 // The plans of a tree's edges are all there at once. Their regularisations count relative to the
 // heaviest weight.
 Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes, int ranks) {
   if (problem.is_pair()) return pair_footprint(problem, sizes, ranks);
+  if (problem.is_dense()) return {0, 0, dense_bytes(sizes, ranks)};
+  if (problem.shape == Shape::cycle) return {0, 0, cycle_bytes(sizes, ranks)};
+  if (problem.spline) return {0, 0, spline_bytes(problem, sizes, ranks)};
   double heaviest = 0;
   for (const EdgeSpec& edge : problem.edges) heaviest = std::max(heaviest, edge.weight);
   Footprint sum;

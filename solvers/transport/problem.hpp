@@ -131,6 +131,12 @@ struct Problem {
     return marginals.size() == 2 && !marginals[0].free && !marginals[1].free && !spline &&
            cost.kind != CostKind::coulomb;
   }
+  /// The whole plan is a dense tensor: all pairs have a cost that is not the squared distance.
+  bool is_dense() const {
+    return method != Method::line &&
+           (cost.kind == CostKind::coulomb ||
+            (shape == Shape::complete && cost.kind != CostKind::squared_euclidean));
+  }
 };
 
 }  // namespace mensura::transport

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -87,6 +88,14 @@ void write_node(output::File& file, const NodeAnswer& node) {
     file.attribute(object, "origin", std::span<const double>(node.grid->origin));
     file.attribute(object, "spacing", std::span<const double>(node.grid->spacing));
   }
+  if (node.free_places) {
+    file.distributed("/marginals/" + name + "/points",
+                     order.restored(node.coordinates, node.dimension, nothing),
+                     {{node.input_total, node.dimension}, order.first() * node.dimension},
+                     {"length",
+                      "places that were sought, a row for every point; coordinates in the order of "
+                      "the given marginals (grids: slowest axis first)"});
+  }
   if (file.communicator().max(static_cast<std::int64_t>(node.transported.size())) > 0) {
     file.distributed("/marginals/" + name + "/transported",
                      order.restored(node.transported, 1, 0.0), order.placement(),
@@ -104,6 +113,48 @@ void write_node(output::File& file, const NodeAnswer& node) {
                       "where the mass goes on average, coordinates in the order of the input "
                       "(grids: slowest axis first); NaN where there is no mass"});
   }
+}
+
+// What a spline says of the velocities at a marginal's time.
+void write_velocities(output::File& file, const NodeAnswer& node) {
+  if (file.communicator().max(static_cast<std::int64_t>(node.velocity.size())) == 0) return;
+  const InputOrder order(file.communicator(), node);
+  const std::string folder = "/marginals/" + node.name;
+  file.distributed(folder + "/velocity", order.restored(node.velocity, node.dimension, nothing),
+                   order.placement(node.dimension),
+                   {"length/time",
+                    "mean velocity of the paths through every point, components in the order of "
+                    "the input's coordinates (grids: slowest axis first); NaN where there is no "
+                    "mass"});
+  file.distributed(folder + "/velocity_variance",
+                   order.restored(node.velocity_variance, node.dimension, nothing),
+                   order.placement(node.dimension),
+                   {"length^2/time^2",
+                    "variance of each of these components among the paths through the point"});
+}
+
+// Every rank writes its block of the paths.
+void write_paths(output::File& file, const Problem& problem, const Answer& answer) {
+  const PathAnswer& paths = *answer.paths;
+  const auto times = static_cast<std::int64_t>(paths.times.size());
+  const std::int64_t dimension = answer.nodes[0].dimension, width = times * dimension;
+  const parallel::Blocks blocks{problem.tuples, file.communicator().size()};
+  const std::int64_t first = blocks.begin(file.communicator().rank()) * width;
+  const std::int64_t size = blocks.size(file.communicator().rank()) * width;
+  const auto write = [&](const char* name, const std::vector<double>& values,
+                         const output::Labels& labels) {
+    file.distributed(
+        name,
+        std::span(values).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size)),
+        {{problem.tuples, times, dimension}, first}, labels);
+  };
+  write("/paths/positions", paths.positions,
+        {"length",
+         "paths drawn from the plan, at the times of the marginals; coordinates in the order of "
+         "the input (grids: slowest axis first)"});
+  write("/paths/velocities", paths.velocities,
+        {"length/time", "their velocities: between two times a path is the cubic through both"});
+  file.attribute("/paths", "times", std::span<const double>(paths.times));
 }
 
 void write_plan(output::File& file, const Answer& answer, const PlanAnswer& sparse) {
@@ -134,17 +185,18 @@ void write_tuples(output::File& file, const Answer& answer) {
                    {"1", "samples of the plan, input positions; columns:" + names});
 }
 
-// Map minus place, components x, y, z: those of a grid are stored slowest axis first.
+// Components x, y, z of vectors on a grid, whose are stored slowest axis first.
+std::vector<double> turned(std::vector<double> vectors, int dimension) {
+  const auto d = static_cast<std::ptrdiff_t>(dimension);
+  for (auto at = vectors.begin(); at != vectors.end(); at += d) std::reverse(at, at + d);
+  return vectors;
+}
+
+// Map minus place, components x, y, z.
 std::vector<double> displacement_of(const NodeAnswer& node) {
-  const auto d = static_cast<std::size_t>(node.dimension);
-  std::vector<double> result(node.map.size());
-  for (std::size_t i = 0; i < node.ids.size(); ++i) {
-    for (std::size_t axis = 0; axis < d; ++axis) {
-      const std::size_t stored = i * d + d - 1 - axis;
-      result[i * d + axis] = node.map[stored] - node.coordinates[stored];
-    }
-  }
-  return result;
+  std::vector<double> result = node.map;
+  for (std::size_t i = 0; i < result.size(); ++i) result[i] -= node.coordinates[i];
+  return turned(std::move(result), node.dimension);
 }
 
 }  // namespace
@@ -181,7 +233,11 @@ void record(const Answer& answer, output::Record& record) {
 }
 
 void write_answer(output::File& file, const Problem& problem, const Answer& answer) {
-  for (const NodeAnswer& node : answer.nodes) write_node(file, node);
+  for (const NodeAnswer& node : answer.nodes) {
+    write_node(file, node);
+    write_velocities(file, node);
+  }
+  if (answer.paths) write_paths(file, problem, answer);
   if (answer.tuple_count > 0) write_tuples(file, answer);
   if (!problem.write_plan) return;
   for (const PlanAnswer& plan : answer.plans) write_plan(file, answer, plan);
@@ -206,6 +262,13 @@ void write_fields(const parallel::Communicator& comm, const std::string& folder,
     if (comm.max(static_cast<std::int64_t>(node.map.size())) > 0) {
       writer.field("displacement", order.restored(displacement_of(node), node.dimension, nothing),
                    node.dimension, {"length", "map minus place; NaN where there is no mass"});
+    }
+    if (comm.max(static_cast<std::int64_t>(node.velocity.size())) > 0) {
+      writer.field("velocity",
+                   order.restored(turned(node.velocity, node.dimension), node.dimension, nothing),
+                   node.dimension,
+                   {"length/time",
+                    "mean velocity of the paths through every pixel; NaN where there is no mass"});
     }
     writer.finish();
   }

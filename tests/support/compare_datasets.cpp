@@ -20,8 +20,13 @@ int main(int argc, char** argv) {
   try {
     const mensura::parallel::Environment environment(argc, argv);
     const auto comm = mensura::parallel::Communicator::world();
-    auto first = mensura::output::read_points(comm, names[0], names[1]).values;
-    const auto second = mensura::output::read_points(comm, names[2], names[3]).values;
+    const auto read = [&](const char* file, const char* dataset) {
+      const auto axes = mensura::output::inspect(comm, file, dataset).shape.size();
+      return axes > 2 ? mensura::output::read_grid(comm, file, dataset).values
+                      : mensura::output::read_points(comm, file, dataset).values;
+    };
+    auto first = read(names[0], names[1]);
+    const auto second = read(names[2], names[3]);
     if (first.size() != second.size() || first.empty()) return 1;
     if (transform) {
       for (double& value : first) value = -std::atof(argv[2]) * std::log(value);

@@ -75,6 +75,10 @@ int main(int argc, char** argv) {
   file.replicated("/many", many, {}, {many_points, 2});
   file.replicated("/others", others, {}, {many_points, 2});
   file.replicated("/masses", masses);
+  // Pixel centres of [0, 1] from the other end.
+  std::vector<double> turned;
+  for (int i = 0; i < 40; ++i) turned.push_back(1 - (i + 0.5) / 40);
+  file.replicated("/turned", turned);
   file.finish();
   return 0;
 }

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "transport/solver_checks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "input/diagnostics.hpp"
+#include "input/expression.hpp"
+#include "transport/graph_shape.hpp"
+#include "transport/marginal_deck.hpp"
+
+namespace mensura::transport {
+
+using input::Diagnostics;
+using input::Node;
+
+namespace {
+
+bool is_squared(const Node& cost) {
+  const std::string& name = cost["name"].text();
+  return name == "squared_euclidean" || (name == "power" && cost["power"].real() == 2);
+}
+
+// The first edge with a cost of its own: its place.
+std::optional<Node> first_own_cost(const Node& root) {
+  if (!has_edges(root)) return std::nullopt;
+  for (const Node& edge : root["graph"]["edges"].items()) {
+    const Node name = edge.items()[3];
+    if (name.text() != common_cost) return name;
+  }
+  return std::nullopt;
+}
+
+// Electrons are all alike and all repel each other.
+void check_coulomb(const Node&, const Node& root, Diagnostics& diagnostics) {
+  if (root["costs"].present()) {
+    for (const auto& [name, cost] : root["costs"].entries()) {
+      if (cost["name"].text() != "coulomb") continue;
+      diagnostics.error(cost, "coulomb is for all pairs; expected it as the deck's common cost");
+    }
+  }
+  if (root["cost"]["name"].text() != "coulomb") return;
+  const Shape shape = shape_of(root);
+  if (shape != Shape::pair && shape != Shape::complete) {
+    diagnostics.error(graph_place(root),
+                      "electrons repel each other in all pairs; expected graph: {shape: complete} "
+                      "for cost: coulomb (or shape: pair for two)");
+    return;
+  }
+  if (has_edges(root) && shape == Shape::pair) {
+    diagnostics.error(root["graph"]["edges"],
+                      "found edges and cost: coulomb, which every pair has; leave them out");
+  }
+  if (root["graph"].present() && root["graph"]["weights"].present()) {
+    diagnostics.error(root["graph"]["weights"],
+                      "found weights and cost: coulomb; electrons are all alike, every pair has "
+                      "weight 1: leave them out");
+  }
+  if (root["method"].text() != "line" && root["regularisation"]["unit"].text() != "absolute") {
+    const Node regularisation = root["regularisation"];
+    diagnostics.error(regularisation.given() ? regularisation : root["cost"],
+                      "a Coulomb cost is one over a length; give regularisation: {final: ..., "
+                      "unit: absolute}");
+  }
+}
+
+// All pairs with other costs than squared distances: the whole plan is a dense tensor.
+void check_tensor(const Node&, const Node& root, Diagnostics& diagnostics) {
+  if (shape_of(root) != Shape::complete || root["method"].text() == "line" ||
+      is_squared(root["cost"])) {
+    return;
+  }
+  constexpr std::size_t most_nodes = 5;
+  const std::size_t nodes = names_of(root).size();
+  if (nodes <= most_nodes) return;
+  diagnostics.error(graph_place(root),
+                    fmt::format("found {} marginals in a complete graph with cost: {}; the whole "
+                                "plan is a tensor then: expected at most {}, or method: line where "
+                                "they lie on one",
+                                nodes, root["cost"]["name"].text(), most_nodes));
+}
+
+// Barycenters on a line are averages of quantile functions.
+void check_line(const Node&, const Node& root, Diagnostics& diagnostics) {
+  if (root["method"].text() != "line" || !is_readable(root) || !is_barycenter(root)) return;
+  const auto own = first_own_cost(root);
+  if (!is_squared(root["cost"]) || own) {
+    diagnostics.error(own ? *own : root["cost"],
+                      "barycenters on a line are known for squared distances; expected cost: "
+                      "squared_euclidean for all edges, or another method than line");
+  }
+  if (root["entropy"].text() == "per_edge") {
+    diagnostics.error(root["entropy"], "line is exact: it has no entropy; leave entropy out");
+  }
+  for (const auto& [name, marginal] : root["marginals"].entries()) {
+    if (!marginal["free"].present() || !marginal["support"].present()) continue;
+    diagnostics.error(marginal["support"],
+                      "line finds the points of a barycenter by itself; leave support out");
+  }
+}
+
+void check_whole_cycle(const Node&, const Node& root, Diagnostics& diagnostics) {
+  if (shape_of(root) != Shape::cycle) return;
+  const Node graph = root["graph"];
+  if (const auto own = first_own_cost(root)) {
+    diagnostics.error(*own, "a cycle has one cost; expected the deck's common one on every edge");
+  }
+  const bool formulas = graph["closing"].present();
+  if (!formulas && !graph["closing_map"].present()) return;
+  if (has_edges(root)) {
+    diagnostics.error(graph["edges"],
+                      "found edges and a closing map, which belongs to the last edge; expected the "
+                      "marginals in the cycle's order, and weights in place of edges");
+  }
+  if (!formulas) return;
+  const auto marginals = root["marginals"].entries();
+  const int dimension = dimension_of(marginals[0].second);
+  if (dimension == 0) return;
+  const std::vector<Node> components = graph["closing"].items();
+  if (std::ssize(components) != dimension) {
+    diagnostics.error(graph["closing"],
+                      fmt::format("found {} formulas and '{}' has dimension {}; expected one for "
+                                  "each axis",
+                                  components.size(), marginals[0].first, dimension));
+    return;
+  }
+  static const std::vector<std::string> axes = {"x", "y", "z"};
+  for (const Node& component : components) {
+    const input::Expression formula(component.text(), axes);
+    for (std::size_t a = static_cast<std::size_t>(dimension); a < axes.size(); ++a) {
+      if (!formula.uses(axes[a])) continue;
+      diagnostics.error(component, fmt::format("found {} and '{}' has dimension {}; expected {}",
+                                               axes[a], marginals[0].first, dimension,
+                                               dimension == 1 ? "x only" : "x and y only"));
+    }
+  }
+}
+
+// Samples go from marginal to marginal along a tree; a spline's are paths.
+void check_tuples(const Node&, const Node& root, Diagnostics& diagnostics) {
+  const Node tuples = root["tuples"];
+  if (tuples.integer() == 0) return;
+  if (root["spline"].present()) {
+    constexpr std::int64_t most_paths = 1'000'000;
+    if (tuples.integer() > most_paths) {
+      diagnostics.error(tuples, fmt::format("found {}; expected at most {} paths of a spline",
+                                            tuples.integer(), most_paths));
+    }
+    return;
+  }
+  const Shape shape = shape_of(root);
+  const bool line = root["method"].text() == "line";
+  if (shape != Shape::cycle && root["cost"]["name"].text() != "coulomb" &&
+      !(shape == Shape::complete && (line || !is_squared(root["cost"]))) &&
+      !(line && is_readable(root) && is_barycenter(root))) {
+    return;
+  }
+  diagnostics.error(
+      tuples,
+      "samples are drawn along trees of regularised plans, and from splines; expected "
+      "one of these, or no tuples");
+}
+
+void check_spline_graph(const Node& root, Diagnostics& diagnostics) {
+  const Node graph = root["graph"];
+  if (!graph.present()) return;
+  if (has_edges(root)) {
+    diagnostics.error(graph["edges"],
+                      "a spline goes through the marginals in the deck's order; leave edges out");
+    return;
+  }
+  if (graph["shape"].present() && shape_of(root) != Shape::chain) {
+    diagnostics.error(graph["shape"],
+                      fmt::format("found {} and a spline, which is a chain; expected shape: chain, "
+                                  "or no graph",
+                                  graph["shape"].text()));
+  }
+  if (graph["weights"].present()) {
+    diagnostics.error(graph["weights"],
+                      "the times weigh the pieces of a spline; leave weights out");
+  }
+}
+
+// One value, or one for each axis of the densities; lower below upper.
+void check_velocities(const Node& root, Diagnostics& diagnostics) {
+  const Node spline = root["spline"];
+  int dimension = 0;
+  for (const auto& [name, marginal] : root["marginals"].entries()) {
+    dimension = std::max(dimension, dimension_of(marginal));
+  }
+  if (dimension > 2) {
+    diagnostics.error(spline, fmt::format("found marginals of dimension {}; splines are for one or "
+                                          "two, since their points have velocities too",
+                                          dimension));
+    return;
+  }
+  std::size_t axes = static_cast<std::size_t>(dimension);
+  const auto fits = [&](const char* key, std::size_t size) {
+    if (size == 1) return true;
+    if (size > 2 || (axes != 0 && size != axes)) {
+      diagnostics.error(spline[key],
+                        fmt::format("found {} numbers; expected one for each axis ({}), or one for "
+                                    "all",
+                                    size, axes == 0 ? "one or two" : std::to_string(axes)));
+      return false;
+    }
+    axes = size;
+    return true;
+  };
+  const std::vector<double> lower = spline["lower"].reals(), upper = spline["upper"].reals();
+  bool good = fits("lower", lower.size());
+  good = fits("upper", upper.size()) && good;
+  good = fits("count", spline["count"].integers().size()) && good;
+  if (!good) return;
+  for (std::size_t a = 0; a < std::max(lower.size(), upper.size()); ++a) {
+    const double low = lower[lower.size() == 1 ? 0 : a], high = upper[upper.size() == 1 ? 0 : a];
+    if (low < high) continue;
+    diagnostics.error(spline["upper"],
+                      fmt::format("found {} and lower {}; expected lower < upper", high, low));
+    return;
+  }
+}
+
+void check_spline(const Node&, const Node& root, Diagnostics& diagnostics) {
+  if (!root["spline"].present()) return;
+  const Node spline = root["spline"];
+  check_spline_graph(root, diagnostics);
+  const std::vector<double> times = spline["times"].reals();
+  const std::size_t nodes = names_of(root).size();
+  if (times.size() != nodes) {
+    diagnostics.error(spline["times"], fmt::format("found {} times and {} marginals; expected one "
+                                                   "for each",
+                                                   times.size(), nodes));
+  } else if (std::ranges::adjacent_find(times, std::greater_equal<>()) != times.end()) {
+    diagnostics.error(spline["times"],
+                      "the times do not ascend; expected each above the one before");
+  }
+  for (const auto& [name, marginal] : root["marginals"].entries()) {
+    if (!marginal["free"].present()) continue;
+    diagnostics.error(marginal["free"],
+                      fmt::format("'{}' is free; a spline goes through given marginals: leave it "
+                                  "out",
+                                  name));
+  }
+  if (!is_squared(root["cost"])) {
+    diagnostics.error(root["cost"],
+                      fmt::format("found {} and a spline, whose cost is the integral of |x''|^2; "
+                                  "leave cost out",
+                                  root["cost"]["name"].text()));
+  }
+  if (root["method"].text() == "newton") {
+    diagnostics.error(root["method"], "splines are solved by sweeps; expected auto or sinkhorn");
+  }
+  check_velocities(root, diagnostics);
+}
+
+}  // namespace
+
+std::vector<input::Check> solver_checks() {
+  return {check_coulomb, check_tensor, check_line, check_whole_cycle, check_spline, check_tuples};
+}
+
+}  // namespace mensura::transport

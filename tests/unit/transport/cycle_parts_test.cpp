@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The parts of the cycle's solver: messages, marginals of any potentials, the coarse matrix, the
+// extrapolation.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "dense.hpp"
+#include "parallel/random.hpp"
+#include "transport/anderson.hpp"
+#include "transport/cycle_coarse.hpp"
+#include "transport/cycle_messages.hpp"
+#include "transport/cycle_problem.hpp"
+#include "transport/cycle_sweep.hpp"
+
+namespace {
+
+using namespace mensura;
+using namespace mensura::test;
+using namespace mensura::transport;
+using parallel::Communicator;
+
+CycleProblem random_cycle(std::vector<std::size_t> sizes, double weight) {
+  CycleProblem problem;
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    const Measure measure = random_measure(1, sizes[k], k + 1);
+    problem.nodes.push_back({1, measure.coordinates, measure.mass});
+    problem.weights.push_back(weight);
+  }
+  return problem;
+}
+
+// Tiles of every size give the logarithm of the sum, where messages are steep and the sums they
+// meet leave the range of doubles, forwards and backwards.
+TEST(CycleMessages, EveryTileIsExact) {
+  const Communicator comm = Communicator::world();
+  const CycleData data = make_cycle_data(comm, random_cycle({21, 45, 37}, 1));
+  for (const double epsilon : {1.0, 1e-2, 2e-5}) {
+    for (const bool forward : {true, false}) {
+      const std::size_t n = data.nodes[forward ? 1 : 2].size, m = data.nodes[forward ? 2 : 1].size;
+      Columns in(data.groups * n * 8), out;
+      for (std::size_t g = 0; g < data.groups; ++g) {
+        for (std::size_t i = 0; i < n; ++i) {
+          for (std::size_t lane = 0; lane < 8; ++lane) {
+            // Slopes of all columns that move the largest term away from the nearest point.
+            const double slope = -1 + 0.1 * static_cast<double>(data.column(g, lane));
+            in[(g * n + i) * 8 + lane] =
+                slope * data.nodes[forward ? 1 : 2].coordinates[i] / epsilon + std::sin(double(i));
+          }
+        }
+      }
+      for (const std::size_t tile : {1U, 2U, 4U, 8U, 16U, 32U}) {
+        CycleMessages messages(data);
+        messages.set_epsilon(epsilon);
+        messages.set_tile(tile);
+        if (forward) {
+          messages.forward(1, in, {}, out);
+        } else {
+          messages.backward(1, in, {}, out);
+        }
+        for (std::size_t g = 0; g < data.groups; ++g) {
+          for (std::size_t j = 0; j < m; ++j) {
+            for (std::size_t lane = 0; lane < 8; ++lane) {
+              Wide top = -1e300L, sum = 0;
+              const auto exponent = [&](std::size_t i) {
+                const double c = forward ? (*data.edges[1])(i, j) : (*data.edges[1])(j, i);
+                return Wide(in[(g * n + i) * 8 + lane]) - Wide(c) / epsilon;
+              };
+              for (std::size_t i = 0; i < n; ++i) top = std::max(top, exponent(i));
+              for (std::size_t i = 0; i < n; ++i) sum += std::exp(exponent(i) - top);
+              const auto exact = static_cast<double>(top + std::log(sum));
+              // Rounding of exponents up to 1 / eps, a few times over.
+              EXPECT_NEAR(out[(g * m + j) * 8 + lane], exact, 2e-14 + 2e-15 / epsilon)
+                  << epsilon << " " << tile;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// All trajectories with their masses for given potentials (times eps).
+template <class Visit>
+void each_path(const CycleData& data, const CycleProblem& problem, const CycleSweep::Potentials& u,
+               double epsilon, const Visit& visit) {
+  std::vector<std::size_t> x(data.count(), 0);
+  for (;;) {
+    Wide exponent = 0, mass = 1;
+    for (std::size_t k = 0; k < data.count(); ++k) {
+      const std::size_t next = (k + 1) % data.count();
+      const Wide z = Wide(data.nodes[k].coordinates[x[k]]) - data.nodes[next].coordinates[x[next]];
+      exponent += u[k][x[k]] - problem.weights[k] * z * z / epsilon;
+      mass *= data.nodes[k].mass[x[k]];
+    }
+    visit(x, mass * std::exp(exponent));
+    std::size_t k = 0;
+    while (k < data.count() && ++x[k] == data.nodes[k].size) x[k++] = 0;
+    if (k == data.count()) return;
+  }
+}
+
+CycleSweep::Potentials random_potentials(const CycleData& data) {
+  const parallel::Stream stream(1, "test", "potentials");
+  CycleSweep::Potentials u;
+  for (std::size_t k = 0; k < data.count(); ++k) {
+    auto& values = u.emplace_back();
+    for (std::size_t i = 0; i < data.nodes[k].size; ++i) values.push_back(stream.uniform(k, i));
+  }
+  return u;
+}
+
+// The gradient of the dual objective away from the optimum is mass less marginal.
+TEST(CycleSweep, MarginalsOfAnyPotentials) {
+  const Communicator comm = Communicator::world();
+  const double epsilon = 0.2;
+  const CycleProblem problem = random_cycle({9, 5, 6, 5}, 1);
+  const CycleData data = make_cycle_data(comm, problem);
+  CycleSweep sweep(comm, data);
+  sweep.set_epsilon(epsilon);
+  sweep.potentials() = random_potentials(data);
+  const double log_mass = sweep.refresh(std::numeric_limits<double>::infinity(), {});
+  sweep.walk([](std::size_t, const Columns&) {}, {});
+  const auto& logarithms = sweep.measure({});
+  std::vector<std::vector<Wide>> dense;
+  for (const CycleNode& node : data.nodes) dense.emplace_back(node.size, 0);
+  Wide mass = 0;
+  each_path(data, problem, sweep.potentials(), epsilon,
+            [&](const std::vector<std::size_t>& x, Wide p) {
+              mass += p;
+              for (std::size_t k = 0; k < x.size(); ++k) dense[k][x[k]] += p;
+            });
+  EXPECT_NEAR(log_mass, static_cast<double>(std::log(mass)), 1e-13);  // rounding
+  for (std::size_t k = 0; k < data.count(); ++k) {
+    for (std::size_t i = 0; i < logarithms[k].size(); ++i) {
+      EXPECT_NEAR(std::exp(logarithms[k][i]) / static_cast<double>(dense[k][i]), 1, 1e-13);
+    }
+  }
+}
+
+// The matrix is E[f g] for all pairs of functions, up to what the draws leave: with N of them an
+// entry has a standard deviation of at most 1 / (2 sqrt N).
+TEST(CycleCoarse, MatrixIsTheHessianOfTheSmoothFunctions) {
+  const Communicator comm = Communicator::world();
+  const double epsilon = 0.2;
+  const CycleProblem problem = random_cycle({9, 8, 6}, 1);
+  const CycleData data = make_cycle_data(comm, problem);
+  CycleSweep sweep(comm, data);
+  sweep.set_epsilon(epsilon);
+  sweep.refresh(std::numeric_limits<double>::infinity(), {});
+  for (int round = 0; round < 60; ++round) {
+    sweep.update(false, {});
+    sweep.measure({});
+  }
+  CycleCoarse coarse(comm, data, 12, 1);
+  const std::size_t n = coarse.unknowns();
+  const int rounds = 200;
+  for (int round = 0; round < rounds; ++round) coarse.sample(sweep, round, round > 0, {});
+  std::vector<Wide> dense(n * n, 0);
+  each_path(data, problem, sweep.potentials(), epsilon,
+            [&](const std::vector<std::size_t>& x, Wide p) {
+              std::vector<CycleCoarse::Entry> path;
+              for (std::size_t k = 0; k < x.size(); ++k) {
+                for (const auto& entry : coarse.at(k, x[k])) path.push_back(entry);
+              }
+              for (const auto& a : path) {
+                for (const auto& b : path) {
+                  dense[a.function * n + b.function] += p * a.value * b.value;
+                }
+              }
+            });
+  const double deviation = 0.5 / std::sqrt(rounds * 8.0 * static_cast<double>(n));
+  double largest = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = i; j < n; ++j) {
+      EXPECT_NEAR(coarse.matrix()[i * n + j], static_cast<double>(dense[i * n + j]), 5 * deviation);
+      largest = std::max(largest, coarse.matrix()[i * n + j]);
+    }
+  }
+  EXPECT_GT(largest, 20 * deviation);
+  // The functions of a node sum to one.
+  for (std::size_t k = 0; k < data.count(); ++k) {
+    for (std::size_t i = 0; i < data.nodes[k].size; ++i) {
+      double sum = 0;
+      for (const auto& entry : coarse.at(k, i)) sum += entry.value;
+      EXPECT_NEAR(sum, 1, 1e-15);
+    }
+  }
+  // A direction solves the scaled and shifted system: with no shift its slope is that of the
+  // inverse, and it is uphill.
+  coarse.factor(1e-3, {});
+  std::vector<std::vector<double>> residual;
+  for (const CycleNode& node : data.nodes) {
+    auto& values = residual.emplace_back(node.size, 0.0);
+    values.front() = 1;
+    values.back() = -1;
+  }
+  EXPECT_GT(coarse.solve(residual).slope, 0);
+}
+
+// On a linear iteration with three slow modes the fourth difference ends it.
+TEST(Anderson, EndsALinearIteration) {
+  const std::vector<double> rates = {0.99, 0.9, -0.7};
+  Anderson anderson(5, {1, 2, 3});
+  std::vector<double> x = {1, 1, 1};
+  for (int step = 0; step < 4; ++step) {
+    std::vector<double> image(x);
+    for (std::size_t i = 0; i < 3; ++i) image[i] *= rates[i];
+    x = anderson.next(x, image);
+  }
+  for (const double v : x) EXPECT_NEAR(v, 0, 1e-10);  // the condition of the three differences
+  anderson.clear();
+  EXPECT_EQ(anderson.kept(), 0U);
+  EXPECT_EQ(anderson.next({1, 0, 0}, {0.5, 0, 0}), (std::vector<double>{0.5, 0, 0}));
+}
+
+}  // namespace
