@@ -383,7 +383,6 @@ void check_available(const Node&, const Node& root, Diagnostics& diagnostics) {
     diagnostics.error(place, what + " not in this version");
   };
   const Shape shape = shape_of(root);
-  if (root["entropy"].text() == "per_edge") refuse(root["entropy"], "one entropy per edge is");
   if (root["spline"].present()) refuse(root["spline"], "splines are");
   if (root["cost"]["name"].text() == "coulomb") refuse(root["cost"], "Coulomb costs are");
   if (shape == Shape::cycle) refuse(where(root), "cycles are");
@@ -392,10 +391,33 @@ void check_available(const Node&, const Node& root, Diagnostics& diagnostics) {
     refuse(where(root),
            "complete graphs with other costs than squared_euclidean, or on a line, are");
   }
-  for (const auto& [name, marginal] : root["marginals"].entries()) {
-    if (!marginal["free"].present() || !marginal["free"].flag()) continue;
-    if (marginal["support"].present()) refuse(marginal["support"], "free supports are");
+}
+
+// The first edge whose cost is not the common one.
+std::optional<Node> first_own_cost(const Node& root) {
+  if (!has_edges(root)) return std::nullopt;
+  for (const Node& edge : root["graph"]["edges"].items()) {
+    const Node name = edge.items()[3];
+    if (name.text() != common_cost) return name;
   }
+  return std::nullopt;
+}
+
+// The name of a cost in the graph that is not the squared distance.
+std::optional<std::string> other_cost(const Node& root) {
+  const auto is_squared = [](const Node& cost) {
+    const std::string& name = cost["name"].text();
+    return name == "squared_euclidean" || (name == "power" && cost["power"].real() == 2);
+  };
+  if (!is_squared(root["cost"])) return root["cost"]["name"].text();
+  if (!has_edges(root) || !root["costs"].present()) return std::nullopt;
+  for (const Node& edge : root["graph"]["edges"].items()) {
+    const std::string& name = edge.items()[3].text();
+    for (const auto& [key, cost] : root["costs"].entries()) {
+      if (key == name && !is_squared(cost)) return cost["name"].text();
+    }
+  }
+  return std::nullopt;
 }
 
 // One entropy per edge belongs to barycenters and sweeps.
@@ -418,6 +440,50 @@ void check_entropy(const Node&, const Node& root, Diagnostics& diagnostics) {
   }
   if (root["debiased"].flag() && root["unbalanced"].present()) {
     diagnostics.error(root["debiased"], "found unbalanced beside it; expected one of them");
+  }
+  if (root["debiased"].flag() && first_own_cost(root)) {
+    diagnostics.error(*first_own_cost(root),
+                      "found an edge with a cost of its own and debiased: true; the centre's plan "
+                      "with itself needs one cost for all edges");
+  }
+  if (root["tuples"].integer() > 0) {
+    diagnostics.error(root["tuples"],
+                      "one entropy per edge has no plan of the whole; samples need entropy: whole");
+  }
+}
+
+// Points that move are those of a barycenter: their best places are means.
+void check_support(const Node&, const Node& root, Diagnostics& diagnostics) {
+  if (!is_readable(root)) return;
+  for (const auto& [name, marginal] : root["marginals"].entries()) {
+    if (!marginal["free"].present() || !marginal["support"].present()) continue;
+    const Node support = marginal["support"];
+    if (!is_barycenter(root)) {
+      diagnostics.error(support,
+                        "points that move are for barycenters; expected a star with this "
+                        "marginal as its centre");
+      continue;
+    }
+    if (const auto cost = other_cost(root)) {
+      diagnostics.error(support, fmt::format("points move to means, which are best for squared "
+                                             "distances; expected cost: squared_euclidean, not {}",
+                                             *cost));
+    }
+    const auto refuse = [&](const Node& place, const char* text) {
+      diagnostics.error(
+          place, fmt::format("found support: {} for '{}'; {}", support.integer(), name, text));
+    };
+    if (root["entropy"].text() == "per_edge") {
+      refuse(root["entropy"],
+             "plans to points that move have an entropy each without it: leave entropy out");
+    }
+    if (root["unbalanced"].present()) {
+      refuse(root["unbalanced"],
+             "points that move have a mass of their own: leave out one of them");
+    }
+    if (root["tuples"].integer() > 0) {
+      refuse(root["tuples"], "samples need a centre whose points are given: leave out one of them");
+    }
   }
 }
 
@@ -489,7 +555,7 @@ Table graph_table() {
 std::vector<input::Check> graph_checks() {
   return {check_shape_given, check_edges,      check_declared, check_connected,
           check_cycle,       check_free_nodes, check_weights,  check_closing,
-          check_pair_only,   check_entropy,    check_available};
+          check_pair_only,   check_entropy,    check_support,  check_available};
 }
 
 namespace {

@@ -23,6 +23,7 @@
 #include "transport/regularisation.hpp"
 #include "transport/results.hpp"
 #include "transport/state_numbers.hpp"
+#include "transport/support_start.hpp"
 #include "transport/tuples.hpp"
 
 namespace mensura::transport {
@@ -90,10 +91,15 @@ void GraphJob::load_problem(run::Context& context) {
     if (!spec.free) continue;
     const auto like = std::ranges::find_if(
         marginals_, [&](const Marginal& marginal) { return marginal.name == spec.like; });
-    marginals_[k] = free_marginal(comm_, spec.name, *like);
+    marginals_[k] = spec.support ? support_marginal(comm_, spec.name, *like, *spec.support,
+                                                    problem_.seed, context.poll)
+                                 : free_marginal(comm_, spec.name, *like);
   }
+  // Points that move have no spacing yet.
   std::vector<const Marginal*> all;
-  for (const Marginal& marginal : marginals_) all.push_back(&marginal);
+  for (std::size_t k = 0; k < marginals_.size(); ++k) {
+    if (!problem_.marginals[k].support) all.push_back(&marginals_[k]);
+  }
   epsilon_ = regularisation_of(comm_, problem_, all, context.poll);
   context.log(fmt::format("regularisation {:.6g}", epsilon_));
 }
@@ -283,10 +289,12 @@ void GraphJob::finish(run::Context& context) {
   answer.regularisation = epsilon_;
   for (Piece& piece : pieces_) piece.answer.reset();
   if (!answer.converged) {
-    context.warn(fmt::format(
-        "the marginals are met to {:.3g} in L1, wanted {:g}; raise max_newton or max_sinkhorn, "
-        "loosen tolerance, or raise regularisation.final",
-        answer.marginal_error_l1, problem_.tolerance));
+    context.warn(fmt::format("the marginals are met to {:.3g} in L1, wanted {:g}; {}",
+                             answer.marginal_error_l1, problem_.tolerance,
+                             answer.advice.empty()
+                                 ? "raise max_newton or max_sinkhorn, loosen tolerance, or raise "
+                                   "regularisation.final"
+                                 : answer.advice));
   }
   if (answer.gap_relative > 0.1) {
     context.warn(

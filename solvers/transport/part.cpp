@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "transport/bregman_part.hpp"
+#include "transport/free_support_part.hpp"
 #include "transport/pair_solver.hpp"
 #include "transport/tree_solver.hpp"
 
@@ -73,6 +75,12 @@ std::unique_ptr<Part> make_part(const parallel::Communicator& comm, Problem prob
     // The pair solver knows the first marginal as the rows.
     problem.cost = problem.edges[0].cost.value_or(problem.cost);
     return std::make_unique<PairPart>(comm, std::move(problem), marginals, epsilon, poll);
+  }
+  if (problem.per_edge) {
+    return std::make_unique<BregmanPart>(comm, std::move(problem), marginals, epsilon);
+  }
+  if (problem.has_free_support()) {
+    return std::make_unique<FreeSupportPart>(comm, std::move(problem), marginals, epsilon);
   }
   return std::make_unique<TreeSolver>(comm, std::move(problem), marginals, epsilon, poll);
 }

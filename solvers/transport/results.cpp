@@ -87,6 +87,14 @@ void write_node(output::File& file, const NodeAnswer& node) {
     file.attribute(object, "origin", std::span<const double>(node.grid->origin));
     file.attribute(object, "spacing", std::span<const double>(node.grid->spacing));
   }
+  if (node.free_places) {
+    file.distributed("/marginals/" + name + "/points",
+                     order.restored(node.coordinates, node.dimension, nothing),
+                     {{node.input_total, node.dimension}, order.first() * node.dimension},
+                     {"length",
+                      "places that were sought, a row for every point; coordinates in the order of "
+                      "the given marginals (grids: slowest axis first)"});
+  }
   if (file.communicator().max(static_cast<std::int64_t>(node.transported.size())) > 0) {
     file.distributed("/marginals/" + name + "/transported",
                      order.restored(node.transported, 1, 0.0), order.placement(),
