@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "transport/hierarchy.hpp"
+#include "transport/regularisation.hpp"
 #include "transport/state_numbers.hpp"
 
 namespace mensura::transport {
@@ -18,25 +19,6 @@ constexpr double largest_move = 1e-3;
 // Values that rise by more than this share of the squared diameter, or by what the marginals'
 // errors may cost, belong to plans that were not solved.
 constexpr double value_rounding = 1e-12;
-
-// Diagonal of the box around all given points.
-double diameter_of(const parallel::Communicator& comm, const std::vector<Marginal>& marginals,
-                   std::size_t centre) {
-  const auto d = static_cast<std::size_t>(marginals[centre].dimension);
-  std::vector<double> extent(2 * d, std::numeric_limits<double>::lowest());
-  for (std::size_t k = 0; k < marginals.size(); ++k) {
-    if (k == centre) continue;
-    const std::vector<double>& x = marginals[k].coordinates;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      extent[i % d] = std::max(extent[i % d], x[i]);
-      extent[d + i % d] = std::max(extent[d + i % d], -x[i]);
-    }
-  }
-  comm.max(std::span(extent));
-  double square = 0;
-  for (std::size_t j = 0; j < d; ++j) square += std::pow(extent[j] + extent[d + j], 2);
-  return std::sqrt(square);
-}
 
 constexpr const char* edge_prefix = "edge_";
 
@@ -54,7 +36,8 @@ std::vector<double> axis_of(const std::vector<double>& rows, std::size_t d, std:
 }  // namespace
 
 FreeSupportPart::FreeSupportPart(const parallel::Communicator& comm, Problem problem,
-                                 const std::vector<Marginal>& marginals, double epsilon)
+                                 const std::vector<Marginal>& marginals, double epsilon,
+                                 const std::function<void()>& poll)
     : comm_(comm),
       problem_(std::move(problem)),
       pair_(problem_),
@@ -67,10 +50,27 @@ FreeSupportPart::FreeSupportPart(const parallel::Communicator& comm, Problem pro
   pair_.cost = CostSpec{};
   pair_.edges = {EdgeSpec{}};
   mass_ = marginals_[centre_].total_mass;
-  diameter_ = diameter_of(comm, marginals_, centre_);
+  measure(poll);
   allowed_rise_ = std::max(value_rounding, problem_.tolerance) * diameter_ * diameter_ * mass_;
   first_ = comm.exclusive_scan(std::ssize(marginals_[centre_].ids));
   free_ = std::make_unique<FreeSupport>(comm, marginals_[centre_].coordinates, options_of());
+}
+
+// Of the given points alone: those that move may come as close to each other as they like, which
+// makes their plans no fatter.
+void FreeSupportPart::measure(const std::function<void()>& poll) {
+  std::vector<const Marginal*> given;
+  std::vector<Cloud> clouds;
+  std::vector<const Cloud*> all;
+  for (std::size_t k = 0; k < marginals_.size(); ++k) {
+    if (k != centre_) given.push_back(&marginals_[k]);
+  }
+  for (const Marginal* marginal : given) clouds.push_back(cloud_of(comm_, *marginal));
+  for (const Cloud& cloud : clouds) all.push_back(&cloud);
+  diameter_ = diameter_of(comm_, all);
+  if (problem_.method != Method::automatic) return;
+  const double spacing = common_spacing(comm_, given, all, poll);
+  pair_.method = epsilon_ > fattest_newton * spacing * spacing ? Method::sinkhorn : Method::newton;
 }
 
 // A step lowers the objective by the mean square of the moves at least: where all are below the
@@ -131,7 +131,6 @@ void FreeSupportPart::take(const std::function<void()>& poll) {
   const EdgeMap answer{values_at(comm_, solver_->first().ids, map, centre.dimension, centre.ids),
                        solver_->value()};
   note(solver_->history());
-  method_ = solver_->method();
   solver_.reset();
   free_->advance(
       [&](std::size_t /*edge*/, std::span<const double> /*positions*/) { return answer; });
@@ -147,6 +146,8 @@ void FreeSupportPart::take(const std::function<void()>& poll) {
 void FreeSupportPart::conclude(const std::function<void()>& poll) {
   Result result;
   solver_->describe(result.answer, poll);
+  const std::string& method = result.answer.method;
+  method_ = results_.empty() || method_ == method ? method : "mixed";
   result.converged = solver_->converged();
   const std::size_t node = leaf(results_.size());
   if (problem_.write_plan) {

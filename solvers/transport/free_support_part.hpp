@@ -25,7 +25,8 @@ class FreeSupportPart final : public Part {
   /// As make_part(). The centre's coordinates are the start. The deck makes sure of the star and of
   /// the squared Euclidean cost.
   FreeSupportPart(const parallel::Communicator& comm, Problem problem,
-                  const std::vector<Marginal>& marginals, double epsilon);
+                  const std::vector<Marginal>& marginals, double epsilon,
+                  const std::function<void()>& poll);
 
   bool finished() const override { return results_.size() == problem_.edges.size(); }
   bool begun() const override;
@@ -63,6 +64,7 @@ class FreeSupportPart final : public Part {
   };
   template <class Visitor>
   static void visit_numbers(Visitor& visitor, Numbers& numbers);
+  void measure(const std::function<void()>& poll);
   FreeSupportOptions options_of() const;
   std::size_t edge() const { return free_->finished() ? results_.size() : free_->edge(); }
   std::size_t leaf(std::size_t edge) const { return problem_.edges[edge].from; }
@@ -84,7 +86,7 @@ class FreeSupportPart final : public Part {
   std::int64_t first_ = 0;  // own points of the centre, among all
   std::unique_ptr<FreeSupport> free_;
   std::unique_ptr<PairSolver> solver_;
-  std::string method_ = "newton";
+  std::string method_;  // of the edges at the last places
   StageReport step_;
   std::vector<StageReport> history_;
   std::vector<Result> results_;

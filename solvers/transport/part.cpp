@@ -80,7 +80,7 @@ std::unique_ptr<Part> make_part(const parallel::Communicator& comm, Problem prob
     return std::make_unique<BregmanPart>(comm, std::move(problem), marginals, epsilon);
   }
   if (problem.has_free_support()) {
-    return std::make_unique<FreeSupportPart>(comm, std::move(problem), marginals, epsilon);
+    return std::make_unique<FreeSupportPart>(comm, std::move(problem), marginals, epsilon, poll);
   }
   return std::make_unique<TreeSolver>(comm, std::move(problem), marginals, epsilon, poll);
 }
