@@ -128,9 +128,9 @@ std::string BregmanPart::advice() const {
   return fmt::format(
       "the debiased barycenter's plan with itself is met to {:.3g} only: what the regularisation "
       "blurs away of sharp images comes back slowly, with an error like one over the number of "
-      "sweeps, {} so far; loosen tolerance to {:.1g}, lower regularisation.final to a squared "
+      "sweeps, {} so far; loosen tolerance to {:.2g}, lower regularisation.final to a squared "
       "spacing, raise solve.max_sinkhorn, or leave out debiased",
-      middle, report.last_sweeps, middle);
+      middle, report.last_sweeps, 1.1 * middle);
 }
 
 std::vector<StageReport> BregmanPart::history() const {
