@@ -71,12 +71,16 @@ struct Answer {
   bool converged = false;
   std::string method;  ///< what `automatic` chose, or as asked
   std::string reason;  ///< why
+  std::string advice;  ///< what to do where it has not converged; empty: the usual
   double regularisation = unknown;
   double marginal_error_l1 = unknown;  ///< larger of the two, relative to the total mass
   double cost_linear = unknown;        ///< <c, P> of the regularised plan
-  double cost_regularised = unknown;   ///< with eps KL(P | product of the marginals)
-  double primal_rounded = unknown;     ///< <c, P> of the plan rounded to the exact marginals
-  double dual = unknown;               ///< of feasible potentials (exact c-transforms)
+  /// With eps KL(P | product of the marginals), free ones counted by ones. With one entropy per
+  /// edge: sum_k w_k [<c, P_k> + eps KL(P_k | m_k x uniform on the centre's points)], debiased less
+  /// half of the same from the centre to itself.
+  double cost_regularised = unknown;
+  double primal_rounded = unknown;  ///< <c, P> of the plan rounded to the exact marginals
+  double dual = unknown;            ///< of feasible potentials (exact c-transforms)
   double gap_absolute = unknown, gap_relative = unknown;
   double divergence = unknown;      ///< Sinkhorn divergence where asked
   double standard_error = unknown;  ///< of sliced

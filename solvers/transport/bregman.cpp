@@ -363,7 +363,7 @@ void Bregman::resume(State state) {
     return state.numbers[next++];
   };
   BregmanReport& r = report_;
-  finished_ = number() != 0;
+  const bool ended = number() != 0;
   r.converged = number() != 0;
   r.sweeps = static_cast<std::int64_t>(number());
   r.last_sweeps = static_cast<std::int64_t>(number());
@@ -378,6 +378,7 @@ void Bregman::resume(State state) {
   r.errors.resize(static_cast<std::size_t>(r.sweeps));
   for (double& error : r.errors) error = number();
   relaxation_.restore(std::span(state.numbers).subspan(next));
+  finished_ = ended && (r.converged || stage_sweeps_ >= options_.max_sweeps);
   begun_ = false;
 }
 

@@ -98,6 +98,7 @@ class Bregman {
     std::vector<double> numbers;            ///< the rest, equal on all ranks
   };
   State state() const;
+  /// Sweeps that ended at their limit go on where there are more of them now.
   void resume(State state);
   /// The barycenter's masses, zero where they underflow.
   std::vector<double> mass() const;

@@ -24,6 +24,8 @@ class Centring {
 
   /// Local. The coordinates y' of y.
   std::vector<double> moved(std::span<const double> coordinates) const;
+  /// y - y'.
+  const std::vector<double>& shift() const noexcept { return shift_; }
   /// What the cost of a plan of mass one with exact marginals gains.
   double constant() const noexcept { return constant_; }
   /// Local. From the potentials for x and y' to those for x and y; the coordinates are those of y.

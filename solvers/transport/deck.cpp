@@ -69,7 +69,7 @@ Table cost_table() {
                    {.name = "coulomb",
                     .help =
                         "1 / |x - y|, of strictly correlated electrons: shape pair or complete, "
-                        "small problems; not in this version"}}}},
+                        "small problems"}}}},
       .shorthand = "name",
       .hints = {{"p", "the key is power"}, {"periods", "the key is period"}}};
 }
@@ -187,6 +187,12 @@ Table solve_table() {
                    .default_value = "100000",
                    .range = "[1, 1000000000]",
                    .help = "most Sinkhorn sweeps for each regularisation"},
+                  {.key = "max_moves",
+                   .kind = Kind::integer,
+                   .default_value = "200",
+                   .range = "[1, 1000000]",
+                   .help = "free supports: most moves of their points, which end when none is more "
+                           "than the root of tolerance in diameters of the given points"},
                   {.key = "sweeps",
                    .kind = Kind::integer,
                    .default_value = "20",
@@ -237,10 +243,10 @@ std::vector<Option> sections() {
        .kind = Kind::choice,
        .default_value = "whole",
        .choices = {"whole", "per_edge"},
-       .help =
-           "regularisation times the entropy of the whole plan relative to the product of "
-           "the given marginals; or, for barycenters, each edge's plan has its own, with "
-           "the edge's weight (iterative Bregman projections: blurs more)"},
+       .help = "regularisation times the entropy of the whole plan relative to the product of "
+               "the given marginals; or, for barycenters, each edge's plan has its own beside its "
+               "cost and penalty, times its weight, relative to uniform points of the centre "
+               "(iterative Bregman projections: blurs more, writes no plans)"},
       {.key = "debiased",
        .kind = Kind::boolean,
        .default_value = "false",
@@ -297,6 +303,7 @@ input::Schema make_schema() {
   schema.root.options = sections();
   schema.root.hints = {{"max_newton", "the key stands in the section solve"},
                        {"max_sinkhorn", "the key stands in the section solve"},
+                       {"max_moves", "the key stands in the section solve"},
                        {"epsilon", "write regularisation: {final: ..., unit: absolute}"},
                        {"edges", "the key stands in the section graph"},
                        {"weights", "the key stands in the section graph"},
@@ -372,6 +379,7 @@ Problem problem_from(const input::Deck& deck) {
   problem.seed = input::read_run(deck.root()).seed;
   problem.max_sinkhorn = deck["solve"]["max_sinkhorn"].integer();
   problem.max_newton = deck["solve"]["max_newton"].integer();
+  problem.max_moves = deck["solve"]["max_moves"].integer();
   problem.hessian = chosen<Hessian>(hessian_names, deck["solve"]["hessian"]);
   problem.warm_sweeps = static_cast<int>(deck["solve"]["sweeps"].integer());
   problem.kept_per_point = deck["solve"]["kept"].real();

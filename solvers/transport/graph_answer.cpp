@@ -2,9 +2,11 @@
 #include "transport/graph_answer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <numeric>
+#include <sstream>
 #include <utility>
 
 #include "parallel/by_index.hpp"
@@ -31,7 +33,7 @@ Facts facts_of(const Answer& answer) {
                    answer.gap_absolute,          static_cast<double>(answer.plans.size())};
   const std::vector<double> history = packed(answer.history);
   facts.numbers.insert(facts.numbers.end(), history.begin(), history.end());
-  facts.words = answer.method + '\n' + answer.reason + '\n';
+  facts.words = answer.method + '\n' + answer.reason + '\n' + answer.advice + '\n';
   return facts;
 }
 
@@ -62,9 +64,11 @@ void add_facts(const Facts& facts, std::size_t part, Answer& whole) {
   whole.primal_rounded += n[4];
   whole.dual += n[5];
   whole.gap_absolute += n[6];
-  const auto end = facts.words.find('\n');
-  const std::string method = facts.words.substr(0, end);
-  const std::string reason = facts.words.substr(end + 1, facts.words.find('\n', end + 1) - end - 1);
+  std::array<std::string, 3> words;
+  std::istringstream lines(facts.words);
+  for (std::string& line : words) std::getline(lines, line);
+  const auto& [method, reason, advice] = words;
+  if (whole.advice.empty()) whole.advice = advice;
   if (part == 0) {
     whole.method = method;
     whole.reason = reason;

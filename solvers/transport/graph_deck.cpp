@@ -282,41 +282,6 @@ void check_pair_only(const Node&, const Node& root, Diagnostics& diagnostics) {
   }
 }
 
-// Parts of the deck's language whose solvers are not connected to the job yet.
-void check_available(const Node&, const Node& root, Diagnostics& diagnostics) {
-  const auto refuse = [&](const Node& place, const std::string& what) {
-    diagnostics.error(place, what + " not in this version");
-  };
-  if (root["entropy"].text() == "per_edge") refuse(root["entropy"], "one entropy per edge is");
-  for (const auto& [name, marginal] : root["marginals"].entries()) {
-    if (!marginal["free"].present() || !marginal["free"].flag()) continue;
-    if (marginal["support"].present()) refuse(marginal["support"], "free supports are");
-  }
-}
-
-// One entropy per edge belongs to barycenters and sweeps.
-void check_entropy(const Node&, const Node& root, Diagnostics& diagnostics) {
-  const bool per_edge = root["entropy"].text() == "per_edge";
-  if (root["debiased"].flag() && !per_edge) {
-    diagnostics.error(root["debiased"],
-                      "only the entropy of each edge blurs so that it can be debiased; expected "
-                      "entropy: per_edge beside it");
-  }
-  if (!per_edge || !is_readable(root)) return;
-  if (!is_barycenter(root)) {
-    diagnostics.error(
-        root["entropy"],
-        "one entropy per edge is for barycenters; expected a star with a free centre");
-  }
-  if (root["method"].text() == "newton") {
-    diagnostics.error(root["method"],
-                      "iterative Bregman projections are sweeps; expected auto or sinkhorn");
-  }
-  if (root["debiased"].flag() && root["unbalanced"].present()) {
-    diagnostics.error(root["debiased"], "found unbalanced beside it; expected one of them");
-  }
-}
-
 }  // namespace
 
 bool is_pair(const Node& root) {
@@ -383,12 +348,11 @@ Table graph_table() {
 }
 
 std::vector<input::Check> graph_checks() {
-  std::vector<input::Check> checks = {
-      check_shape_given, check_edges,   check_declared, check_connected, check_cycle,
-      check_free_nodes,  check_weights, check_closing,  check_pair_only, check_entropy};
+  std::vector<input::Check> checks = {check_shape_given, check_edges,   check_declared,
+                                      check_connected,   check_cycle,   check_free_nodes,
+                                      check_weights,     check_closing, check_pair_only};
   const std::vector<input::Check> of_solvers = solver_checks();
   checks.insert(checks.end(), of_solvers.begin(), of_solvers.end());
-  checks.push_back(check_available);
   return checks;
 }
 

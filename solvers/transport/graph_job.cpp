@@ -23,6 +23,7 @@
 #include "transport/regularisation.hpp"
 #include "transport/results.hpp"
 #include "transport/state_numbers.hpp"
+#include "transport/support_start.hpp"
 
 namespace mensura::transport {
 
@@ -84,14 +85,19 @@ void GraphJob::load_problem(run::Context& context) {
     if (!spec.free) continue;
     const auto like = std::ranges::find_if(
         marginals_, [&](const Marginal& marginal) { return marginal.name == spec.like; });
-    marginals_[k] = free_marginal(comm_, spec.name, *like);
+    marginals_[k] = spec.support ? support_marginal(comm_, spec.name, *like, *spec.support,
+                                                    problem_.seed, context.poll)
+                                 : free_marginal(comm_, spec.name, *like);
   }
   if (problem_.method == Method::line) {
     epsilon_ = Answer::unknown;
     return;
   }
+  // Points that move have no spacing yet.
   std::vector<const Marginal*> all;
-  for (const Marginal& marginal : marginals_) all.push_back(&marginal);
+  for (std::size_t k = 0; k < marginals_.size(); ++k) {
+    if (!problem_.marginals[k].support) all.push_back(&marginals_[k]);
+  }
   epsilon_ = regularisation_of(comm_, problem_, all, context.poll);
   context.log(fmt::format("regularisation {:.6g}", epsilon_));
 }

@@ -50,6 +50,29 @@ std::vector<double> column_sums(const Kernel& kernel, const Cloud& y, const Pote
   return sums(y, at.g, update, epsilon);
 }
 
+// Coordinates are factors between one and two of the plan's entries, whose logarithms join g.
+std::vector<double> row_map(const parallel::Communicator& comm, const Kernel& kernel,
+                            const Cloud& x, const Cloud& y, std::span<const double> g,
+                            double epsilon, const std::function<void()>& poll) {
+  const auto d = static_cast<std::size_t>(y.dimension);
+  const Box box = box_around(comm, {&y});
+  const std::vector<double> half = box.half();
+  std::vector<double> plain(x.own()), tilted(x.own()), with(y.own()), map(x.own() * d);
+  kernel.soft_rows(epsilon, g, plain, poll);
+  for (std::size_t j = 0; j < d; ++j) {
+    const double width = 2 * half[j];
+    for (std::size_t i = 0; i < with.size(); ++i) {
+      const double place = width > 0 ? (y.coordinates[i * d + j] - box.lower[j]) / width : 0;
+      with[i] = g[i] + epsilon * std::log1p(place);
+    }
+    kernel.soft_rows(epsilon, with, tilted, poll);
+    for (std::size_t i = 0; i < plain.size(); ++i) {
+      map[i * d + j] = box.lower[j] + width * std::expm1((plain[i] - tilted[i]) / epsilon);
+    }
+  }
+  return map;
+}
+
 double rounded_cost(const parallel::Communicator& comm, const Kernel& kernel, const Cloud& x,
                     const Cloud& y, const Potentials& at, double epsilon,
                     std::span<const double> rows, std::span<const double> columns, const Cost& cost,

@@ -19,6 +19,13 @@ std::vector<double> row_sums(const Kernel& kernel, const Cloud& x, const Potenti
 std::vector<double> column_sums(const Kernel& kernel, const Cloud& y, const Potentials& at,
                                 double epsilon, const std::function<void()>& poll);
 
+/// Barycentric projection of x, sum_y P y / sum_y P at own points x dimension, for the potential g
+/// of y (that of x has no part in it). As exact as the kernel's sums: rounding of about 1e-15 |g| /
+/// eps times the box around the points.
+std::vector<double> row_map(const parallel::Communicator& comm, const Kernel& kernel,
+                            const Cloud& x, const Cloud& y, std::span<const double> g,
+                            double epsilon, const std::function<void()>& poll);
+
 /// As rounded_cost() for a stored plan.
 double rounded_cost(const parallel::Communicator& comm, const Kernel& kernel, const Cloud& x,
                     const Cloud& y, const Potentials& at, double epsilon,

@@ -299,6 +299,18 @@ Marginal free_marginal(const parallel::Communicator& comm, const std::string& na
   return result;
 }
 
+Marginal head_of(const Marginal& marginal) {
+  Marginal head;
+  head.name = marginal.name;
+  head.dimension = marginal.dimension;
+  head.total = marginal.total;
+  head.input_total = marginal.input_total;
+  head.grid = marginal.grid;
+  head.total_mass = marginal.total_mass;
+  head.input_mass = marginal.input_mass;
+  return head;
+}
+
 void check_pair(const Marginal& a, const Marginal& b, Relaxation relaxation, double partial_mass) {
   const double larger = std::max(a.total_mass, b.total_mass);
   if (relaxation == Relaxation::none &&

@@ -65,6 +65,9 @@ Marginal load_marginal(const parallel::Communicator& comm, const MarginalSpec& s
 Marginal free_marginal(const parallel::Communicator& comm, const std::string& name,
                        const Marginal& like);
 
+/// Local. A marginal without its points: name, sizes, masses, grid.
+Marginal head_of(const Marginal& marginal);
+
 /// Local. Throws Error{input_data} when the two total masses differ by more than 1e-12 of the
 /// larger one (balanced problems), naming both, or when a partial transport is to move more than
 /// the smaller one has. Total masses are the same on all ranks, so all throw.

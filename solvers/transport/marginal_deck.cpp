@@ -69,8 +69,9 @@ Variants source_variants() {
           {.key = "support",
            .kind = Kind::integer,
            .range = "[1, 1e9]",
-           .help = "centre of a star: so many points of equal mass, whose places are sought "
-                   "too; not in this version",
+           .help = "centre of a star, squared_euclidean: so many points of equal mass, whose "
+                   "places are sought too, beginning with draws of like; each edge's plan has its "
+                   "own entropy",
            .example = "1000"}}};
   return {.help = "where the mass comes from", .of = {file, density, free}};
 }

@@ -209,6 +209,30 @@ double PairSolver::value() const {
   return multiscale_->history().back().dual_objective + moved_cost();
 }
 
+std::vector<double> PairSolver::map(const std::function<void()>& poll) {
+  const Cloud &x = first(), &y = multiscale_->finest().y;
+  const auto d = static_cast<std::size_t>(x.dimension);
+  std::vector<double> result;
+  if (const SparsePlan* plan = problem_.reflected ? nullptr : multiscale_->plan()) {
+    result.resize(x.own() * d);
+    std::vector<double> there(y.own()), here(x.own());
+    for (std::size_t j = 0; j < d; ++j) {
+      for (std::size_t i = 0; i < there.size(); ++i) there[i] = y.coordinates[i * d + j];
+      plan->multiply(there, here);
+      for (std::size_t i = 0; i < here.size(); ++i) {
+        result[i * d + j] = here[i] / plan->row_sums()[i];
+      }
+    }
+  } else {
+    result =
+        row_map(comm_, multiscale_->kernel(), x, y, multiscale_->potentials().g, epsilon_, poll);
+  }
+  for (std::size_t i = 0; centring_ && i < result.size(); ++i) {
+    result[i] += centring_->shift()[i % d];
+  }
+  return result;
+}
+
 double PairSolver::moved_cost() const {
   return centring_ ? mass_ * centring_->constant() : 0;
 }

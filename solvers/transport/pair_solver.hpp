@@ -41,6 +41,10 @@ class PairSolver {
 
   /// The regularised value: cost plus eps times the divergence from the product of the marginals.
   double value() const;
+  /// The points of the first marginal on this rank and where their mass goes on average, own x
+  /// dimension, once finished: from the stored plan, or by sums against the kernel.
+  const Cloud& first() const { return multiscale_->finest().x; }
+  std::vector<double> map(const std::function<void()>& poll);
   /// The stages so far.
   std::vector<StageReport> history() const;
   /// Everything about the solution but the plan's entries.

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "transport/bregman_part.hpp"
 #include "transport/cycle_part.hpp"
+#include "transport/free_support_part.hpp"
 #include "transport/line_part.hpp"
 #include "transport/pair_solver.hpp"
 #include "transport/spline_part.hpp"
@@ -89,6 +91,12 @@ std::unique_ptr<Part> make_part(const parallel::Communicator& comm, Problem prob
   }
   if (problem.is_dense()) {
     return std::make_unique<TensorPart>(comm, std::move(problem), marginals, epsilon);
+  }
+  if (problem.per_edge) {
+    return std::make_unique<BregmanPart>(comm, std::move(problem), marginals, epsilon);
+  }
+  if (problem.has_free_support()) {
+    return std::make_unique<FreeSupportPart>(comm, std::move(problem), marginals, epsilon, poll);
   }
   return std::make_unique<TreeSolver>(comm, std::move(problem), marginals, epsilon, poll);
 }

@@ -25,6 +25,8 @@ constexpr double plan_at_spacing = 76, laplacian_at_spacing = 140;
 constexpr double bytes_per_entry = 20, bytes_per_laplacian_entry = 45;
 // Clouds, trees, potentials, coarse levels, the input.
 constexpr double bytes_per_point = 500;
+// Ids, coordinates, masses, potential and map of a marginal that waits.
+constexpr double bytes_per_result = 150;
 // Of exact lines and slices: positions, mass, keys on both sides of a sort.
 constexpr double bytes_per_sorted_point = 160;
 // Of the exact solution's linear program: pairs near the optimum (9 in two dimensions, 19 in three,
@@ -228,25 +230,38 @@ std::int64_t spline_bytes(const Problem& problem, std::span<const MarginalSize> 
 
 }  // namespace
 
-// The plans of a tree's edges are all there at once. Their regularisations count relative to the
+// The plans of a tree's edges are all there at once, those to a free support one after another;
+// with an entropy for each edge there are none. Regularisations of trees count relative to the
 // heaviest weight.
 Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes, int ranks) {
   if (problem.is_pair()) return pair_footprint(problem, sizes, ranks);
   if (problem.is_dense()) return {0, 0, dense_bytes(sizes, ranks)};
   if (problem.shape == Shape::cycle) return {0, 0, cycle_bytes(sizes, ranks)};
   if (problem.spline) return {0, 0, spline_bytes(problem, sizes, ranks)};
+  const bool by_edges = problem.per_edge || problem.has_free_support();
   double heaviest = 0;
   for (const EdgeSpec& edge : problem.edges) heaviest = std::max(heaviest, edge.weight);
   Footprint sum;
   for (const EdgeSpec& edge : problem.edges) {
     Problem pair = problem;
-    if (heaviest > 0) pair.final_regularisation /= heaviest;
+    if (problem.per_edge) pair.method = Method::sinkhorn;
+    if (!by_edges && heaviest > 0) pair.final_regularisation /= heaviest;
     const std::array<MarginalSize, 2> ends{sizes[edge.from], sizes[edge.to]};
     const Footprint one = pair_footprint(pair, ends, ranks);
     sum.plan_per_row = std::max(sum.plan_per_row, one.plan_per_row);
     sum.laplacian_per_row = std::max(sum.laplacian_per_row, one.laplacian_per_row);
-    sum.bytes_per_rank += one.bytes_per_rank;
+    sum.bytes_per_rank = problem.has_free_support()
+                             ? std::max(sum.bytes_per_rank, one.bytes_per_rank)
+                             : sum.bytes_per_rank + one.bytes_per_rank;
   }
+  if (!problem.has_free_support()) return sum;
+  // All plans are kept for the results, and all marginals all the time.
+  double more = 0;
+  for (const EdgeSpec& edge : problem.edges) {
+    const auto rows = static_cast<double>(sizes[edge.from].points + sizes[edge.to].points);
+    more += rows * (bytes_per_result + (problem.write_plan ? 16 * sum.plan_per_row : 0));
+  }
+  sum.bytes_per_rank += static_cast<std::int64_t>(more / ranks);
   return sum;
 }
 
@@ -270,7 +285,12 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
     prediction.lines.push_back(size_line(problem.marginals[i], sizes[i]));
   }
   if (is_regularised(problem.method)) {
-    prediction.lines.push_back(regularisation_line(problem, sizes));
+    // Points that move have no spacing yet.
+    std::vector<MarginalSize> still;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      if (!problem.marginals[i].support) still.push_back(sizes[i]);
+    }
+    prediction.lines.push_back(regularisation_line(problem, still));
   }
   if (need.plan_per_row > 0) {
     prediction.lines.push_back(

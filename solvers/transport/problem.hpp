@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -110,6 +111,7 @@ struct Problem {
   std::uint64_t seed = 1;
   std::int64_t max_sinkhorn = 100000;  ///< sweeps per regularisation
   std::int64_t max_newton = 60;        ///< steps per regularisation
+  std::int64_t max_moves = 200;        ///< of the points of a free support
   /// First regularisation, in the unit of the final one; none: chosen by the extent and the levels.
   std::optional<double> initial_regularisation{};
   Hessian hessian = Hessian::full;
@@ -118,14 +120,21 @@ struct Problem {
   bool write_plan = true;
   Shape shape = Shape::pair;
   std::vector<double> node_weights{};  ///< of shape complete: l_i l_j is the weight of an edge
-  bool per_edge = false;               ///< one entropy per edge: iterative Bregman projections
-  bool debiased = false;               ///< without the blur of that entropy
-  std::int64_t tuples = 0;             ///< samples of the whole plan
+  /// One entropy per edge, times its weight like the cost and a penalty: iterative Bregman
+  /// projections.
+  bool per_edge = false;
+  bool debiased = false;    ///< without the blur of that entropy
+  std::int64_t tuples = 0;  ///< samples of the whole plan
   std::optional<ClosingSpec> closing{};
   std::optional<SplineSpec> spline{};
 
   /// Plans are made to be written or to be drawn from.
   bool wants_plans() const { return write_plan || tuples > 0; }
+  /// Some marginal has points that move.
+  bool has_free_support() const {
+    return std::ranges::any_of(marginals,
+                               [](const MarginalSpec& spec) { return spec.support.has_value(); });
+  }
   /// Two given measures and one edge.
   bool is_pair() const {
     return marginals.size() == 2 && !marginals[0].free && !marginals[1].free && !spline &&

@@ -16,10 +16,12 @@ constexpr double wide_gap = 0.1;  // of the cost
 }  // namespace
 
 void warn_not_converged(run::Context& context, const Answer& answer, const Problem& problem) {
-  context.warn(fmt::format(
-      "the marginals are met to {:.3g} in L1, wanted {:g}; raise max_newton or max_sinkhorn, "
-      "loosen tolerance, or raise regularisation.final",
-      answer.marginal_error_l1, problem.tolerance));
+  const std::string& advice = answer.advice;
+  context.warn(fmt::format("the marginals are met to {:.3g} in L1, wanted {:g}; {}",
+                           answer.marginal_error_l1, problem.tolerance,
+                           advice.empty() ? "raise max_newton or max_sinkhorn, loosen tolerance, "
+                                            "or raise regularisation.final"
+                                          : advice));
 }
 
 void warn_wide_gap(run::Context& context, const Answer& answer) {

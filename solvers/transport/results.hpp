@@ -17,6 +17,7 @@ void record(const Answer& answer, output::Record& record);
 
 /// Collective. Restores the order and the empty points of the inputs and writes
 ///   /marginals/NAME/{mass, transported}  zero where the input has none
+///   /marginals/NAME/points               (n, d): places of the points of a free support
 ///   /potentials/NAME                     units of the cost; NaN where there is no mass
 ///   /maps/NAME                           barycentric projection, one point more axis than the
 ///   input;

@@ -84,6 +84,86 @@ void check_tensor(const Node&, const Node& root, Diagnostics& diagnostics) {
                                 nodes, root["cost"]["name"].text(), most_nodes));
 }
 
+// The name of a cost in the graph that is not the squared distance.
+std::optional<std::string> other_cost(const Node& root) {
+  if (!is_squared(root["cost"])) return root["cost"]["name"].text();
+  if (!has_edges(root) || !root["costs"].present()) return std::nullopt;
+  for (const Node& edge : root["graph"]["edges"].items()) {
+    const std::string& name = edge.items()[3].text();
+    for (const auto& [key, cost] : root["costs"].entries()) {
+      if (key == name && !is_squared(cost)) return cost["name"].text();
+    }
+  }
+  return std::nullopt;
+}
+
+// One entropy per edge belongs to barycenters and sweeps.
+void check_entropy(const Node&, const Node& root, Diagnostics& diagnostics) {
+  const bool per_edge = root["entropy"].text() == "per_edge";
+  if (root["debiased"].flag() && !per_edge) {
+    diagnostics.error(root["debiased"],
+                      "only the entropy of each edge blurs so that it can be debiased; expected "
+                      "entropy: per_edge beside it");
+  }
+  if (!per_edge || !is_readable(root)) return;
+  if (!is_barycenter(root)) {
+    diagnostics.error(
+        root["entropy"],
+        "one entropy per edge is for barycenters; expected a star with a free centre");
+  }
+  if (root["method"].text() == "newton") {
+    diagnostics.error(root["method"],
+                      "iterative Bregman projections are sweeps; expected auto or sinkhorn");
+  }
+  if (root["debiased"].flag() && root["unbalanced"].present()) {
+    diagnostics.error(root["debiased"], "found unbalanced beside it; expected one of them");
+  }
+  if (root["debiased"].flag() && first_own_cost(root)) {
+    diagnostics.error(*first_own_cost(root),
+                      "found an edge with a cost of its own and debiased: true; the centre's plan "
+                      "with itself needs one cost for all edges");
+  }
+  if (root["tuples"].integer() > 0) {
+    diagnostics.error(root["tuples"],
+                      "one entropy per edge has no plan of the whole; samples need entropy: whole");
+  }
+}
+
+// Points that move are those of a barycenter: their best places are means.
+void check_support(const Node&, const Node& root, Diagnostics& diagnostics) {
+  if (!is_readable(root)) return;
+  for (const auto& [name, marginal] : root["marginals"].entries()) {
+    if (!marginal["free"].present() || !marginal["support"].present()) continue;
+    const Node support = marginal["support"];
+    if (!is_barycenter(root)) {
+      diagnostics.error(support,
+                        "points that move are for barycenters; expected a star with this "
+                        "marginal as its centre");
+      continue;
+    }
+    if (const auto cost = other_cost(root)) {
+      diagnostics.error(support, fmt::format("points move to means, which are best for squared "
+                                             "distances; expected cost: squared_euclidean, not {}",
+                                             *cost));
+    }
+    const auto refuse = [&](const Node& place, const char* text) {
+      diagnostics.error(
+          place, fmt::format("found support: {} for '{}'; {}", support.integer(), name, text));
+    };
+    if (root["entropy"].text() == "per_edge") {
+      refuse(root["entropy"],
+             "plans to points that move have an entropy each without it: leave entropy out");
+    }
+    if (root["unbalanced"].present()) {
+      refuse(root["unbalanced"],
+             "points that move have a mass of their own: leave out one of them");
+    }
+    if (root["tuples"].integer() > 0) {
+      refuse(root["tuples"], "samples need a centre whose points are given: leave out one of them");
+    }
+  }
+}
+
 // Barycenters on a line are averages of quantile functions.
 void check_line(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (root["method"].text() != "line" || !is_readable(root) || !is_barycenter(root)) return;
@@ -261,7 +341,8 @@ void check_spline(const Node&, const Node& root, Diagnostics& diagnostics) {
 }  // namespace
 
 std::vector<input::Check> solver_checks() {
-  return {check_coulomb, check_tensor, check_line, check_whole_cycle, check_spline, check_tuples};
+  return {check_coulomb, check_tensor,      check_entropy, check_support,
+          check_line,    check_whole_cycle, check_spline,  check_tuples};
 }
 
 }  // namespace mensura::transport

@@ -85,14 +85,6 @@ std::string reason_of(const SplineOptions& options) {
                       coarsest, spread);
 }
 
-double dot(const parallel::Communicator& comm, std::span<const double> a,
-           std::span<const double> b) {
-  parallel::ExactSum sum;
-  for (std::size_t i = 0; i < a.size(); ++i) sum.add(a[i] * b[i]);
-  parallel::reduce(comm, std::span(&sum, 1));
-  return sum.value();
-}
-
 std::string array_name(const char* what, std::size_t time) {
   return std::string(what) + "_" + std::to_string(time);
 }
@@ -150,7 +142,7 @@ std::vector<std::vector<double>> SplinePart::canonical_potentials() const {
   double rest =
       -solver_->epsilon() * static_cast<double>(result.size() - 1) * std::log(heads_[0].total_mass);
   for (std::size_t k = 0; k + 1 < result.size(); ++k) {
-    const double mean = dot(comm_, clouds_[k].mass, result[k]);
+    const double mean = parallel::exact_dot(comm_, clouds_[k].mass, result[k]);
     for (double& value : result[k]) value -= mean;
     rest += mean;
   }

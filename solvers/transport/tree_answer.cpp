@@ -6,10 +6,9 @@
 #include <array>
 #include <cmath>
 
-#include "parallel/exact_sum.hpp"
 #include "transport/certificate.hpp"
-#include "transport/edge_kernels.hpp"
 #include "transport/kernel_certificate.hpp"
+#include "transport/tree_bounds.hpp"
 #include "transport/tree_solver.hpp"
 
 namespace mensura::transport {
@@ -61,10 +60,7 @@ double TreeSolver::primal(const std::vector<std::vector<double>>& marginals,
   const auto clouds = clouds_at(0);
   std::vector<std::vector<double>> targets(tree_.nodes());
   for (std::size_t k = 0; k < tree_.nodes(); ++k) {
-    targets[k] = tree_.free(k) ? marginals[k] : clouds[k]->mass;
-    if (!tree_.free(k)) continue;
-    const double total = parallel::exact_total(comm_, targets[k]);
-    for (double& mass : targets[k]) mass *= mass_ / total;
+    targets[k] = tree_.free(k) ? scaled_to(comm_, marginals[k], mass_) : clouds[k]->mass;
   }
   double sum = 0, remainder = 0;
   for (std::size_t e = 0; e < edges_.size(); ++e) {
@@ -82,50 +78,6 @@ double TreeSolver::primal(const std::vector<std::vector<double>>& marginals,
   return sum;
 }
 
-// What the messages at the root lack to be feasible is shared by its edges in proportion to their
-// weights, and the leaves beside it take what that allows (reference/transport_robust 4, dual
-// bound); other nodes keep their potentials.
-NodePotentials TreeSolver::balanced_start(TreeMessages& messages,
-                                          const std::function<void()>& poll) const {
-  NodePotentials phi = at_;
-  const std::size_t root = tree_.root();
-  if (!tree_.free(root)) return phi;
-  messages.gather(phi, poll);
-  const std::vector<double> sum = messages.incoming(root);
-  double weights = 0;
-  for (const Tree::Link& link : tree_.links(root)) weights += edges_[link.edge].weight;
-  for (const Tree::Link& link : tree_.links(root)) {
-    if (tree_.free(link.node)) continue;
-    const double share = edges_[link.edge].weight / weights;
-    std::vector<double> g = messages.edge_potential(link.edge, root, phi);
-    for (std::size_t i = 0; i < g.size(); ++i) g[i] += (1 - share) * sum[i];
-    phi[link.node] = hard_transform(comm_, layers_[0].clouds[link.node], layers_[0].clouds[root], g,
-                                    costs_[link.edge]);
-  }
-  return phi;
-}
-
-// Block ascent without regularisation: after one walk the potentials are feasible.
-double TreeSolver::dual(const std::function<void()>& poll) const {
-  std::vector<std::unique_ptr<Kernel>> kernels;
-  std::vector<const Kernel*> all;
-  const auto clouds = clouds_at(0);
-  for (std::size_t e = 0; e < edges_.size(); ++e) {
-    const Tree::Edge& edge = tree_.edges()[e];
-    kernels.push_back(make_hard_kernel(comm_, *clouds[edge.from], *clouds[edge.to], costs_[e]));
-    all.push_back(kernels.back().get());
-  }
-  TreeMessages messages(comm_, tree_, clouds, std::move(all), {epsilon_, {}});
-  NodePotentials phi = balanced_start(messages, poll);
-  messages.gather(phi, poll);
-  messages.sweep(phi, 1, poll);
-  double value = 0;
-  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
-    if (!tree_.free(k)) value += parallel::exact_dot(comm_, phi[k], clouds[k]->mass);
-  }
-  return value;
-}
-
 NodeAnswer TreeSolver::node_answer(std::size_t node, const std::vector<double>& marginal) const {
   const Cloud& cloud = layers_[0].clouds[node];
   NodeAnswer result;
@@ -137,26 +89,6 @@ NodeAnswer TreeSolver::node_answer(std::size_t node, const std::vector<double>& 
   result.mass = tree_.free(node) ? marginal : cloud.mass;
   result.grid = heads_[node].grid;
   result.transported = marginal;
-  return result;
-}
-
-// Constants that sum to zero are free where the masses are prescribed: all fixed nodes but the last
-// get weighted mean zero.
-NodePotentials TreeSolver::canonical(const NodePotentials& phi) const {
-  NodePotentials result = phi;
-  if (problem_.relaxation != Relaxation::none) return result;
-  std::size_t last = 0;
-  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
-    if (!tree_.free(k)) last = k;
-  }
-  double rest = 0;
-  for (std::size_t k = 0; k < last; ++k) {
-    if (tree_.free(k)) continue;
-    const double mean = parallel::exact_dot(comm_, layers_[0].clouds[k].mass, phi[k]) / mass_;
-    for (double& value : result[k]) value -= mean;
-    rest += mean;
-  }
-  for (double& value : result[last]) value += rest;
   return result;
 }
 
@@ -220,10 +152,13 @@ Answer TreeSolver::describe(const std::function<void()>& poll) {
   const std::vector<std::vector<double>> marginal = marginals();
   answer.cost_linear = linear_cost(poll);
   if (problem_.relaxation == Relaxation::none) {
-    set_bounds(primal(marginal, poll), dual(poll), 0, std::max(largest_cost_, epsilon_) * mass_,
-               answer);
+    set_bounds(primal(marginal, poll),
+               dual_bound(comm_, tree_, clouds_at(0), costs_, at_, epsilon_, poll), 0,
+               std::max(largest_cost_, epsilon_) * mass_, answer);
   }
-  const NodePotentials potentials = canonical(at_);
+  const NodePotentials potentials = problem_.relaxation == Relaxation::none
+                                        ? with_means_zero(comm_, tree_, clouds_at(0), mass_, at_)
+                                        : at_;
   for (std::size_t k = 0; k < tree_.nodes(); ++k) {
     answer.nodes.push_back(node_answer(k, marginal[k]));
     answer.nodes.back().potential = potentials[k];

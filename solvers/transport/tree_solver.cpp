@@ -31,19 +31,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// A marginal without its points.
-Marginal head_of(const Marginal& marginal) {
-  Marginal head;
-  head.name = marginal.name;
-  head.dimension = marginal.dimension;
-  head.total = marginal.total;
-  head.input_total = marginal.input_total;
-  head.grid = marginal.grid;
-  head.total_mass = marginal.total_mass;
-  head.input_mass = marginal.input_mass;
-  return head;
-}
-
 Tree tree_of(const Problem& problem) {
   std::vector<char> free;
   for (const MarginalSpec& marginal : problem.marginals) {

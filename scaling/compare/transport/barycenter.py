@@ -9,7 +9,8 @@ usage: barycenter.py [--sizes 64 128 256] [--kinds photographs digits] [--epsilo
 Four images with equal weights each: photographs.h5 averaged down with 1e-4 of the brightest pixel added, and digits.h5
 (four different threes, interpolated up, black is empty), both from the folder MENSURA_DATA. Plain barycenters and
 debiased ones. Each program stops by its own rule at --tolerance: mensura-transport by the largest L1 error of the
-images' marginals, POT by the spread of the columns between the images, or after --iterations. The error of both is that
+images' marginals and of a debiased barycenter's plan with itself, POT by the spread of the columns between the images, or
+both after --iterations. The error of both is that
 of the marginals, POT's measured from its scalings; `mass` is the sum of the result, which should be one; `apart` the
 L1 distance of the two results after normalisation. Seconds are medians: of POT those of the solver without imports, of
 mensura-transport those of the run by its own clock and of the whole program from the start of mpiexec to its end,
@@ -41,6 +42,7 @@ graph: {{edges: [{edges}]}}
 entropy: per_edge
 {debiased}regularisation: {{final: {epsilon:.17g}, unit: absolute}}
 tolerance: {tolerance}
+solve: {{max_sinkhorn: {iterations}}}
 """
 
 
@@ -67,7 +69,7 @@ def run_mensura(options, folder, debiased):
     edges = ", ".join(f"[z, {name}, {1 / len(NAMES)}]" for name in NAMES)
     (folder / "deck.yaml").write_text(DECK.format(
         marginals=marginals, edges=edges, debiased="debiased: true\n" if debiased else "", epsilon=options.epsilon,
-        tolerance=options.tolerance))
+        tolerance=options.tolerance, iterations=options.iterations))
     try:
         record = launch.run(options.program, options.ranks, folder / "deck.yaml", folder / "out",
                             mpiexec=options.mpiexec, timeout=options.limit, accepted=(0, 4))
@@ -165,7 +167,7 @@ def parse():
     parser.add_argument("--only", nargs="+", choices=["plain", "debiased"], default=["plain", "debiased"])
     parser.add_argument("--epsilon", type=float, default=1e-3, help="regularisation; the longer side has length 1")
     parser.add_argument("--tolerance", type=float, default=1e-8)
-    parser.add_argument("--iterations", type=int, default=2000, help="of POT at most")
+    parser.add_argument("--iterations", type=int, default=2000, help="of each program at most")
     parser.add_argument("--limit", type=float, default=1800, help="seconds that one run may take")
     parser.add_argument("--output", type=pathlib.Path, metavar="JSON", help="write all records there")
     options = parser.parse_args()
