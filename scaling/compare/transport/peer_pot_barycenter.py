@@ -63,6 +63,8 @@ def main():
     barycenter, log = solver(images, epsilon * (size / (size - 1)) ** 2, numItermax=int(iterations),
                              stopThr=float(tolerance), stabThr=1e-300, log=True, warn=False)
     seconds = time.perf_counter() - start
+    if not np.isfinite(barycenter).all():
+        sys.exit("POT's result is not finite: its kernels underflow")
     np.save(result, barycenter)
     print(json.dumps({"seconds": seconds, "iterations": log["niter"] + 1, "mass": float(barycenter.sum()),
                       "error": marginal_error(images, barycenter, log, epsilon),
