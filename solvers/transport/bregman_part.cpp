@@ -177,19 +177,6 @@ NodePotentials BregmanPart::potentials() const {
   return with_means_zero(comm_, tree_, all_clouds(), mass_, std::move(phi));
 }
 
-NodeAnswer BregmanPart::node_answer(std::size_t node) const {
-  const Cloud& cloud = clouds_[node];
-  NodeAnswer result;
-  result.name = heads_[node].name;
-  result.dimension = cloud.dimension;
-  result.input_total = heads_[node].input_total;
-  result.ids = cloud.ids;
-  result.coordinates = cloud.coordinates;
-  result.mass = node == centre_ ? solver_->mass() : cloud.mass;
-  result.grid = heads_[node].grid;
-  return result;
-}
-
 Answer BregmanPart::describe(const std::function<void()>& poll) {
   Answer answer;
   const BregmanReport& report = solver_->report();
@@ -205,7 +192,8 @@ Answer BregmanPart::describe(const std::function<void()>& poll) {
   answer.cost_linear = 0;
   const NodePotentials phi = potentials();
   for (std::size_t k = 0; k < clouds_.size(); ++k) {
-    answer.nodes.push_back(node_answer(k));
+    answer.nodes.push_back(node_answer(heads_[k], clouds_[k]));
+    if (k == centre_) answer.nodes.back().mass = solver_->mass();
     answer.nodes.back().potential = phi[k];
   }
   answer.nodes[centre_].transported = answer.nodes[centre_].mass;

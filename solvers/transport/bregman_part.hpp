@@ -50,7 +50,6 @@ class BregmanPart final : public Part {
   double primal(const std::function<void()>& poll) const;
   NodePotentials potentials() const;
   std::string advice() const;
-  NodeAnswer node_answer(std::size_t node) const;
 
   const parallel::Communicator& comm_;
   Problem problem_;

@@ -216,18 +216,11 @@ Answer CyclePart::describe(const std::function<void()>& poll) {
 }
 
 SavedState CyclePart::save() const {
-  CycleSolver::State state = solver_->state();
-  StateNumbers visitor;
-  visit_state(visitor, state);
-  SavedState saved;
-  saved.numbers = visitor.values();
-  return saved;
+  return saved_numbers(solver_->state(), visit_state);
 }
 
 void CyclePart::restore(const SavedState& saved) {
-  CycleSolver::State state;
-  StateNumbers visitor(saved.numbers);
-  visit_state(visitor, state);
+  auto state = read_numbers(saved, visit_state);
   begun_ = true;
   if (state.todo.empty() && !state.converged) {
     // The last stage again, perhaps with other limits; nothing to extend it from.

@@ -101,4 +101,16 @@ std::unique_ptr<Part> make_part(const parallel::Communicator& comm, Problem prob
   return std::make_unique<TreeSolver>(comm, std::move(problem), marginals, epsilon, poll);
 }
 
+NodeAnswer node_answer(const Marginal& head, const Cloud& cloud) {
+  NodeAnswer result;
+  result.name = head.name;
+  result.dimension = cloud.dimension;
+  result.input_total = head.input_total;
+  result.ids = cloud.ids;
+  result.coordinates = cloud.coordinates;
+  result.mass = cloud.mass;
+  result.grid = head.grid;
+  return result;
+}
+
 }  // namespace mensura::transport

@@ -8,6 +8,7 @@
 
 #include "parallel/communicator.hpp"
 #include "transport/answer.hpp"
+#include "transport/cloud.hpp"
 #include "transport/marginal.hpp"
 #include "transport/problem.hpp"
 #include "transport/saved_state.hpp"
@@ -45,5 +46,8 @@ std::unique_ptr<Part> make_part(const parallel::Communicator& comm, Problem prob
 /// free nodes where they differ.
 Problem part_of(const Problem& problem, const std::vector<std::size_t>& nodes,
                 const std::vector<std::size_t>& edges);
+
+/// Local. What an answer says of a marginal's own points before anything is known of a plan.
+NodeAnswer node_answer(const Marginal& head, const Cloud& cloud);
 
 }  // namespace mensura::transport

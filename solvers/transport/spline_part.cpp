@@ -150,17 +150,10 @@ std::vector<std::vector<double>> SplinePart::canonical_potentials() const {
   return result;
 }
 
-NodeAnswer SplinePart::node_answer(std::size_t time, const SplineSolver::Result& result) const {
-  const Cloud& cloud = clouds_[time];
+NodeAnswer SplinePart::node_at(std::size_t time, const SplineSolver::Result& result) const {
   const double mass = heads_[time].total_mass;
-  NodeAnswer node;
-  node.name = heads_[time].name;
-  node.dimension = cloud.dimension;
-  node.input_total = heads_[time].input_total;
-  node.grid = heads_[time].grid;
-  node.ids = cloud.ids;
-  node.coordinates = cloud.coordinates;
-  for (const double m : cloud.mass) node.mass.push_back(mass * m);
+  NodeAnswer node = node_answer(heads_[time], clouds_[time]);
+  for (double& m : node.mass) m *= mass;
   for (const double m : result.marginals[time]) node.transported.push_back(mass * m);
   node.velocity = result.velocities[time].mean;
   node.velocity_variance = result.velocities[time].variance;
@@ -178,7 +171,7 @@ Answer SplinePart::describe(const std::function<void()>& poll) {
             clouds_.size(), answer);
   const auto potentials = canonical_potentials();
   for (std::size_t k = 0; k < clouds_.size(); ++k) {
-    answer.nodes.push_back(node_answer(k, result));
+    answer.nodes.push_back(node_at(k, result));
     answer.nodes.back().potential = potentials[k];
   }
   if (problem_.tuples == 0) return answer;

@@ -33,7 +33,7 @@ class SplinePart final : public Part {
   void restore(const SavedState& saved) override;
 
  private:
-  NodeAnswer node_answer(std::size_t time, const SplineSolver::Result& result) const;
+  NodeAnswer node_at(std::size_t time, const SplineSolver::Result& result) const;
   std::vector<std::vector<double>> canonical_potentials() const;
 
   const parallel::Communicator& comm_;

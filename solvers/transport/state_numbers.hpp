@@ -10,6 +10,7 @@
 #include "parallel/error.hpp"
 #include "transport/answer.hpp"
 #include "transport/newton.hpp"
+#include "transport/saved_state.hpp"
 
 namespace mensura::transport {
 
@@ -77,5 +78,22 @@ inline void visit(StateNumbers& numbers, NewtonReport& report) {
 /// Reports of stages as the numbers of a checkpoint, and back.
 std::vector<double> packed(std::vector<StageReport> stages);
 std::vector<StageReport> unpacked(std::vector<double> numbers);
+
+/// Numbers of a solver's state, which `names_all(visitor, state)` names one by one.
+template <class State>
+SavedState saved_numbers(State state, void (*names_all)(StateNumbers&, State&)) {
+  StateNumbers visitor;
+  names_all(visitor, state);
+  SavedState saved;
+  saved.numbers = visitor.values();
+  return saved;
+}
+template <class State>
+State read_numbers(const SavedState& saved, void (*names_all)(StateNumbers&, State&)) {
+  State state;
+  StateNumbers visitor(saved.numbers);
+  names_all(visitor, state);
+  return state;
+}
 
 }  // namespace mensura::transport

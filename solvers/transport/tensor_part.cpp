@@ -189,18 +189,11 @@ Answer TensorPart::describe(const std::function<void()>& poll) {
 }
 
 SavedState TensorPart::save() const {
-  TensorSolver::State state = solver_->state();
-  StateNumbers visitor;
-  visit_state(visitor, state);
-  SavedState saved;
-  saved.numbers = visitor.values();
-  return saved;
+  return saved_numbers(solver_->state(), visit_state);
 }
 
 void TensorPart::restore(const SavedState& saved) {
-  TensorSolver::State state;
-  StateNumbers visitor(saved.numbers);
-  visit_state(visitor, state);
+  auto state = read_numbers(saved, visit_state);
   begun_ = true;
   solver_->resume(state);
   if (!solver_->finished() || solver_->converged()) return;

@@ -78,20 +78,6 @@ double TreeSolver::primal(const std::vector<std::vector<double>>& marginals,
   return sum;
 }
 
-NodeAnswer TreeSolver::node_answer(std::size_t node, const std::vector<double>& marginal) const {
-  const Cloud& cloud = layers_[0].clouds[node];
-  NodeAnswer result;
-  result.name = heads_[node].name;
-  result.dimension = cloud.dimension;
-  result.input_total = heads_[node].input_total;
-  result.ids = cloud.ids;
-  result.coordinates = cloud.coordinates;
-  result.mass = tree_.free(node) ? marginal : cloud.mass;
-  result.grid = heads_[node].grid;
-  result.transported = marginal;
-  return result;
-}
-
 // The barycentric projection of a leaf: where its mass goes along its only edge.
 void TreeSolver::set_leaf_map(std::size_t node, NodeAnswer& answer) const {
   const Tree::Link& link = tree_.links(node).front();
@@ -160,7 +146,9 @@ Answer TreeSolver::describe(const std::function<void()>& poll) {
                                         ? with_means_zero(comm_, tree_, clouds_at(0), mass_, at_)
                                         : at_;
   for (std::size_t k = 0; k < tree_.nodes(); ++k) {
-    answer.nodes.push_back(node_answer(k, marginal[k]));
+    answer.nodes.push_back(node_answer(heads_[k], layers_[0].clouds[k]));
+    if (tree_.free(k)) answer.nodes.back().mass = marginal[k];
+    answer.nodes.back().transported = marginal[k];
     answer.nodes.back().potential = potentials[k];
     if (stored && tree_.degree(k) == 1 && !tree_.free(k)) set_leaf_map(k, answer.nodes.back());
   }

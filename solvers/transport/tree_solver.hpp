@@ -87,7 +87,6 @@ class TreeSolver final : public Part {
   double linear_cost(const std::function<void()>& poll) const;
   double primal(const std::vector<std::vector<double>>& marginals,
                 const std::function<void()>& poll) const;
-  NodeAnswer node_answer(std::size_t node, const std::vector<double>& marginal) const;
   void describe_stages(Answer& answer) const;
   void set_leaf_map(std::size_t node, NodeAnswer& answer) const;
   PlanAnswer plan_answer(std::size_t edge) const;
