@@ -48,6 +48,19 @@ TreeDirection::TreeDirection(const TreePlans& plans, const NodePotentials& extra
                                                     extra.empty() ? none : extra[edge.to], system));
     entries_per_row_ = std::max(entries_per_row_, systems_.back()->entries_per_row());
   }
+  if (singular_) return;
+  // 1' Z 1 = mass + sum over leaves of mass^2 / X where penalties X are in proportion to the sums.
+  std::vector<parallel::ExactSum> sums(tree_.nodes() + 1);
+  for (const double value : marginals_[tree_.root()]) sums.back().add(value);
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    for (const double value : extra[k]) sums[k].add(value);
+  }
+  parallel::reduce(plans.comm(), sums);
+  const double mass = sums.back().value();
+  stiffness_ = mass;
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    if (sums[k].value() > 0) stiffness_ += mass * mass / sums[k].value();
+  }
 }
 
 TreeDirection::~TreeDirection() = default;
@@ -67,7 +80,6 @@ bool TreeDirection::edges(const NodePotentials& weighted, NodePotentials& result
   return good;
 }
 
-// Z means at free nodes; what the fixed ones change by.
 bool TreeDirection::multiply(const NodePotentials& means, NodePotentials& product,
                              NodePotentials& change) {
   NodePotentials weighted = like(marginals_);
@@ -90,9 +102,9 @@ bool TreeDirection::multiply(const NodePotentials& means, NodePotentials& produc
 }
 
 // Residuals sum to zero at every free node, means do so under the marginal: the kernel of a
-// balanced problem.
+// balanced problem. With penalties both have one sum at all free nodes: what the plan's mass
+// changes by.
 void TreeDirection::project(NodePotentials& values, bool residual) const {
-  if (!singular_) return;
   std::vector<parallel::ExactSum> sums(2 * tree_.nodes());
   for (std::size_t k = 0; k < tree_.nodes(); ++k) {
     if (!tree_.free(k)) continue;
@@ -102,9 +114,15 @@ void TreeDirection::project(NodePotentials& values, bool residual) const {
     }
   }
   parallel::reduce(plans_.comm(), sums);
+  double total = 0, mass = 0;
+  for (std::size_t k = 0; k < tree_.nodes() && !singular_; ++k) {
+    total += sums[2 * k].value();
+    mass += sums[2 * k + 1].value();
+  }
+  const double common = singular_ ? 0 : total / mass;
   for (std::size_t k = 0; k < tree_.nodes(); ++k) {
     if (!tree_.free(k)) continue;
-    const double mean = sums[2 * k].value() / sums[2 * k + 1].value();
+    const double mean = sums[2 * k].value() / sums[2 * k + 1].value() - common;
     for (std::size_t i = 0; i < values[k].size(); ++i) {
       values[k][i] -= residual ? mean * marginals_[k][i] : mean;
     }
@@ -153,6 +171,22 @@ void TreeDirection::precondition(const NodePotentials& residual, NodePotentials&
     }
   }
   project(result, false);
+  if (!singular_) add_constant(residual, result);
+}
+
+// Laplacians know nothing of constants, which penalties take out of the kernel.
+void TreeDirection::add_constant(const NodePotentials& residual, NodePotentials& result) const {
+  parallel::ExactSum sum;
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    if (!tree_.free(k)) continue;
+    for (const double value : residual[k]) sum.add(value);
+  }
+  parallel::reduce(plans_.comm(), std::span(&sum, 1));
+  const double change = sum.value() / stiffness_;
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    if (!tree_.free(k)) continue;
+    for (double& value : result[k]) value += change;
+  }
 }
 
 double TreeDirection::dot(const NodePotentials& a, const NodePotentials& b) const {

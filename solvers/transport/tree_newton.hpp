@@ -20,7 +20,8 @@ namespace mensura::transport {
 /// vanishes at free nodes is a symmetric positive definite system for their e,
 ///   (Z e)_k = P_k (sum over edges of d_k^edge - (degree - 1) e_k) = 0,
 /// for a star the Schur complement of reference/transport_robust 4. It is solved by conjugate
-/// gradients with the Neumann series of the averaged edge Laplacians as preconditioner.
+/// gradients with the Neumann series of the averaged edge Laplacians as preconditioner, and one
+/// constant where penalties let the plan's mass change.
 class TreeDirection {
  public:
   struct Options {
@@ -37,14 +38,19 @@ class TreeDirection {
   /// logarithm of the marginals of all nodes, in units of eps. False when an inner iteration failed
   /// or the result is not finite.
   bool solve(const NodePotentials& residuals, NodePotentials& change, NodePotentials& means);
+  /// Collective. Z e for means e of free nodes (sums of P e: zero at all of them; with penalties
+  /// one number), less its kernel, and the d of fixed nodes that go with e: H d = P e, zero at
+  /// fixed nodes, for d = (Z e) / P at free ones, up to constants. All arguments have the nodes'
+  /// sizes. False when an inner iteration failed.
+  bool multiply(const NodePotentials& means, NodePotentials& product, NodePotentials& change);
   std::int64_t iterations() const noexcept { return iterations_; }      ///< of Z's
   std::int64_t inner() const noexcept { return inner_; }                ///< most of a Laplacian's
   double entries_per_row() const noexcept { return entries_per_row_; }  ///< of the fattest one
 
  private:
   bool edges(const NodePotentials& weighted, NodePotentials& result);
-  bool multiply(const NodePotentials& means, NodePotentials& product, NodePotentials& change);
   void precondition(const NodePotentials& residual, NodePotentials& result) const;
+  void add_constant(const NodePotentials& residual, NodePotentials& result) const;
   void average(std::size_t node, std::span<const double> v, std::span<double> result) const;
   void project(NodePotentials& values, bool weighted) const;
   double dot(const NodePotentials& a, const NodePotentials& b) const;
@@ -56,6 +62,7 @@ class TreeDirection {
   bool singular_ = true;
   std::vector<std::unique_ptr<EdgeSystem>> systems_;
   NodePotentials marginals_;
+  double stiffness_ = 0;  // of one constant at all free nodes, where there are penalties
   std::int64_t iterations_ = 0, inner_ = 0;
   double entries_per_row_ = 0;
 };

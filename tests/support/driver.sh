@@ -23,11 +23,12 @@ finish() {
   exit "$((failures > 0))"
 }
 
-# run RANKS arguments...: the driver on RANKS ranks; output in $text, exit code in $code.
+# run RANKS arguments...: the driver on RANKS ranks; output in $text, exit code in $code. PRELOAD, if
+# set, is a library that the driver's processes load first.
 run() {
   local ranks=$1
   shift
-  text=$(timeout 120 "$MPIEXEC" -n "$ranks" "$PROGRAM" "$@" 2>&1)
+  text=$(timeout 120 "$MPIEXEC" -n "$ranks" ${PRELOAD:+env LD_PRELOAD="$PRELOAD"} "$PROGRAM" "$@" 2>&1)
   code=$?
 }
 

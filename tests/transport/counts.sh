@@ -7,40 +7,24 @@
 # No collective grows with the ranks.
 . "$SUPPORT/driver.sh"
 . "$PROJECT/tests/transport/problem.sh"
+. "$PROJECT/tests/transport/communication.sh"
 
-# communicated FOLDER NAME: of all ranks together.
-communicated() {
-  sed -n '/"communication"/,/}/p' "$1/run.json" | grep "\"$2\"" | tr -dc 0-9
-}
-
-# solve RANKS SIDE FOLDER arguments...: on images of SIDE x SIDE pixels; sets bytes, messages and
-# reductions.
+# solve RANKS SIDE FOLDER arguments...: on images of SIDE x SIDE pixels.
 solve() {
-  local ranks=$1 side=$2 name=$3
-  shift 3
-  run "$ranks" --output "$name" --set plan=false --set output.fields=false \
-    --set "marginals.hill.shape=[$side,$side]" --set "marginals.twins.shape=[$side,$side]" "$@" \
-    deck.yaml
-  messages=$(communicated "$name" messages)
-  bytes=$(communicated "$name" bytes)
-  reductions=$(communicated "$name" reductions)
+  local side=$2
+  set -- "$1" "$3" --set "marginals.hill.shape=[$side,$side]" \
+    --set "marginals.twins.shape=[$side,$side]" "${@:4}"
+  measure "$@" deck.yaml
 }
 
-# sweep RANKS SIDE NAME arguments...: the same of one Sinkhorn sweep, the difference of two runs that
-# meet no tolerance (exit code 4); bytes in doubles per point.
+# sweep RANKS SIDE NAME arguments...: one Sinkhorn sweep; bytes in doubles per point.
 sweep() {
-  local ranks=$1 side=$2 name=$3 few_bytes few_messages few_reductions
-  shift 3
-  set -- --set method=sinkhorn --set tolerance=1e-300 "$@"
-  solve "$ranks" "$side" "$name-few" "$@" --set solve.max_sinkhorn=5
-  expect_code 4 "$name, few sweeps"
-  few_bytes=$bytes few_messages=$messages few_reductions=$reductions
-  solve "$ranks" "$side" "$name-more" "$@" --set solve.max_sinkhorn=15
-  expect_code 4 "$name, more sweeps"
-  bytes=$(awk "BEGIN { print ($bytes - $few_bytes) / 10 / 8 / $side / $side }")
-  messages=$(awk "BEGIN { print ($messages - $few_messages) / 10 / $ranks }")
-  reductions=$(awk "BEGIN { print ($reductions - $few_reductions) / 10 }")
-  echo "$name, one sweep: $bytes doubles per point, $messages messages per rank," \
+  local side=$2
+  measure_sweep "$1" "$3" --set method=sinkhorn --set "marginals.hill.shape=[$side,$side]" \
+    --set "marginals.twins.shape=[$side,$side]" "${@:4}" deck.yaml
+  bytes=$(awk "BEGIN { print $bytes / 8 / $side / $side }")
+  messages=$(awk "BEGIN { print $messages / $1 }")
+  echo "$3, one sweep: $bytes doubles per point, $messages messages per rank," \
     "$reductions reductions"
 }
 

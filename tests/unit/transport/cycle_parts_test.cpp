@@ -6,10 +6,12 @@
 #include <cmath>
 
 #include "dense.hpp"
+#include "parallel/exact_sum.hpp"
 #include "parallel/random.hpp"
 #include "transport/anderson.hpp"
 #include "transport/cycle_coarse.hpp"
 #include "transport/cycle_messages.hpp"
+#include "transport/cycle_pairs.hpp"
 #include "transport/cycle_problem.hpp"
 #include "transport/cycle_sweep.hpp"
 
@@ -138,6 +140,110 @@ TEST(CycleSweep, MarginalsOfAnyPotentials) {
   }
 }
 
+// The blocks of the Hessian between neighbours.
+TEST(CycleSweep, PairsOfAnyPotentials) {
+  const Communicator comm = Communicator::world();
+  const double epsilon = 0.2;
+  const CycleProblem problem = random_cycle({9, 5, 6, 5}, 1);
+  const CycleData data = make_cycle_data(comm, problem);
+  CycleSweep sweep(comm, data);
+  sweep.set_epsilon(epsilon);
+  sweep.potentials() = random_potentials(data);
+  sweep.refresh(std::numeric_limits<double>::infinity(), {});
+  const std::size_t count = data.count();
+  std::vector<std::vector<parallel::ExactSum>> sums(count);
+  std::vector<std::vector<Wide>> dense(count);
+  for (std::size_t k = 0; k < count; ++k) {
+    sums[k].resize(data.nodes[k].size * data.nodes[(k + 1) % count].size);
+    dense[k].assign(sums[k].size(), 0);
+  }
+  visit_pairs(sweep,
+              [&](std::size_t edge, std::size_t i, std::size_t j, double mass, double) {
+                sums[edge][i * data.nodes[(edge + 1) % count].size + j].add(mass);
+              },
+              {});
+  each_path(data, problem, sweep.potentials(), epsilon,
+            [&](const std::vector<std::size_t>& x, Wide p) {
+              for (std::size_t k = 0; k < count; ++k) {
+                const std::size_t next = (k + 1) % count;
+                dense[k][x[k] * data.nodes[next].size + x[next]] += p;
+              }
+            });
+  for (std::size_t k = 0; k < count; ++k) {
+    parallel::reduce(comm, sums[k]);
+    for (std::size_t i = 0; i < sums[k].size(); ++i) {
+      EXPECT_NEAR(sums[k][i].value(), static_cast<double>(dense[k][i]), 1e-13);
+    }
+  }
+}
+
+// E[f g], the Hessian, of all pairs of smooth functions, by brute force.
+std::vector<double> dense_matrix(const CycleData& data, const CycleProblem& problem,
+                                 const CycleSweep& sweep, const CycleCoarse& coarse) {
+  const std::size_t n = coarse.unknowns();
+  std::vector<Wide> sums(n * n, 0);
+  each_path(data, problem, sweep.potentials(), sweep.epsilon(),
+            [&](const std::vector<std::size_t>& x, Wide p) {
+              std::vector<CycleCoarse::Entry> path;
+              for (std::size_t k = 0; k < x.size(); ++k) {
+                for (const auto& entry : coarse.at(k, x[k])) path.push_back(entry);
+              }
+              for (const auto& a : path) {
+                for (const auto& b : path)
+                  sums[a.function * n + b.function] += p * a.value * b.value;
+              }
+            });
+  return {sums.begin(), sums.end()};
+}
+
+// The solver's gradient along every smooth function has the dense Hessian as its derivative:
+// central differences of sixth order, whose error is some h^6 / 140 times a seventh derivative of
+// order one.
+TEST(CycleSweep, DerivativesOfTheGradientAreTheDenseHessian) {
+  const Communicator comm = Communicator::world();
+  const CycleProblem problem = random_cycle({9, 8, 6, 5}, 1);
+  const CycleData data = make_cycle_data(comm, problem);
+  CycleSweep sweep(comm, data);
+  sweep.set_epsilon(0.2);
+  const CycleSweep::Potentials u = random_potentials(data);
+  const CycleCoarse coarse(comm, data, 16, 1);
+  const std::size_t n = coarse.unknowns();
+  const double h = 0.02, factors[3] = {45.0 / 60, -9.0 / 60, 1.0 / 60};
+  std::vector<double> matrix(n * n, 0);
+  for (std::size_t f = 0; f < n; ++f) {
+    for (int step = -3; step <= 3; ++step) {
+      if (step == 0) continue;
+      sweep.potentials() = u;
+      for (std::size_t k = 0; k < data.count(); ++k) {
+        for (std::size_t i = 0; i < u[k].size(); ++i) {
+          for (const auto& entry : coarse.at(k, i)) {
+            if (entry.function == f) sweep.potentials()[k][i] += step * h * entry.value;
+          }
+        }
+      }
+      sweep.refresh(std::numeric_limits<double>::infinity(), {});
+      sweep.walk([](std::size_t, const Columns&) {}, {});
+      const auto& logarithms = sweep.measure({});
+      const double factor = (step > 0 ? 1 : -1) * factors[std::abs(step) - 1] / h;
+      for (std::size_t k = 0; k < data.count(); ++k) {
+        for (std::size_t i = 0; i < u[k].size(); ++i) {
+          for (const auto& entry : coarse.at(k, i)) {
+            matrix[f * n + entry.function] += factor * entry.value * std::exp(logarithms[k][i]);
+          }
+        }
+      }
+    }
+  }
+  sweep.potentials() = u;
+  const std::vector<double> dense = dense_matrix(data, problem, sweep, coarse);
+  double largest = 0;
+  for (std::size_t i = 0; i < n * n; ++i) {
+    EXPECT_NEAR(matrix[i], dense[i], 1e-10);
+    largest = std::max(largest, dense[i]);
+  }
+  EXPECT_GT(largest, 0.1);
+}
+
 // The matrix is E[f g] for all pairs of functions, up to what the draws leave: with N of them an
 // entry has a standard deviation of at most 1 / (2 sqrt N).
 TEST(CycleCoarse, MatrixIsTheHessianOfTheSmoothFunctions) {
@@ -156,24 +262,12 @@ TEST(CycleCoarse, MatrixIsTheHessianOfTheSmoothFunctions) {
   const std::size_t n = coarse.unknowns();
   const int rounds = 200;
   for (int round = 0; round < rounds; ++round) coarse.sample(sweep, round, round > 0, {});
-  std::vector<Wide> dense(n * n, 0);
-  each_path(data, problem, sweep.potentials(), epsilon,
-            [&](const std::vector<std::size_t>& x, Wide p) {
-              std::vector<CycleCoarse::Entry> path;
-              for (std::size_t k = 0; k < x.size(); ++k) {
-                for (const auto& entry : coarse.at(k, x[k])) path.push_back(entry);
-              }
-              for (const auto& a : path) {
-                for (const auto& b : path) {
-                  dense[a.function * n + b.function] += p * a.value * b.value;
-                }
-              }
-            });
+  const std::vector<double> dense = dense_matrix(data, problem, sweep, coarse);
   const double deviation = 0.5 / std::sqrt(rounds * 8.0 * static_cast<double>(n));
   double largest = 0;
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = i; j < n; ++j) {
-      EXPECT_NEAR(coarse.matrix()[i * n + j], static_cast<double>(dense[i * n + j]), 5 * deviation);
+      EXPECT_NEAR(coarse.matrix()[i * n + j], dense[i * n + j], 5 * deviation);
       largest = std::max(largest, coarse.matrix()[i * n + j]);
     }
   }
@@ -196,6 +290,42 @@ TEST(CycleCoarse, MatrixIsTheHessianOfTheSmoothFunctions) {
     values.back() = -1;
   }
   EXPECT_GT(coarse.solve(residual).slope, 0);
+}
+
+// Where the plan is a permutation draws have no spread: the matrix is the dense one.
+TEST(CycleCoarse, MatrixOfAPermutationIsExact) {
+  const Communicator comm = Communicator::world();
+  CycleProblem problem;
+  const std::size_t points = 12;
+  for (std::size_t k = 0; k < 4; ++k) {
+    PointSet& node = problem.nodes.emplace_back();
+    for (std::size_t i = 0; i < points; ++i) {
+      const auto x = static_cast<double>(i);
+      node.coordinates.push_back((x + 0.1 * std::sin(x + static_cast<double>(k))) / points);
+      node.mass.push_back(1.0 / points);
+    }
+    problem.weights.push_back(1);
+  }
+  const CycleData data = make_cycle_data(comm, problem);
+  CycleSweep sweep(comm, data);
+  sweep.set_epsilon(1e-4);  // a step to the next point costs some sixty times as much
+  sweep.refresh(std::numeric_limits<double>::infinity(), {});
+  for (int round = 0; round < 20; ++round) {
+    sweep.update(false, {});
+    sweep.measure({});
+  }
+  CycleCoarse coarse(comm, data, 16, 1);
+  const std::size_t n = coarse.unknowns();
+  coarse.sample(sweep, 0, false, {});
+  const std::vector<double> dense = dense_matrix(data, problem, sweep, coarse);
+  double off_node = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = i; j < n; ++j) {
+      EXPECT_NEAR(coarse.matrix()[i * n + j], dense[i * n + j], 1e-10);
+      if (j >= i + n / 2) off_node = std::max(off_node, dense[i * n + j]);
+    }
+  }
+  EXPECT_GT(off_node, 0.1);
 }
 
 // On a linear iteration with three slow modes the fourth difference ends it.
