@@ -75,9 +75,12 @@ struct Answer {
   double regularisation = unknown;
   double marginal_error_l1 = unknown;  ///< larger of the two, relative to the total mass
   double cost_linear = unknown;        ///< <c, P> of the regularised plan
-  /// With eps KL(P | product of the marginals), free ones counted by ones. With one entropy per
-  /// edge: sum_k w_k [<c, P_k> + eps KL(P_k | m_k x uniform on the centre's points)], debiased less
-  /// half of the same from the centre to itself.
+  /// Pairs: with eps KL(P | R), R the product of the marginals, KL = sum P log(P / R) - |P| + |R|.
+  /// Graphs: with eps sum P log(P / R), R the product of the given marginals, every point of a free
+  /// one counting one; for mass one these are the same. Unbalanced graphs: with KL, free points
+  /// counting together as much as the given marginal that they are like. With one entropy per edge:
+  /// sum_k w_k [<c, P_k> + eps KL(P_k | m_k x uniform on the centre's points)], debiased less half
+  /// of the same from the centre to itself.
   double cost_regularised = unknown;
   double primal_rounded = unknown;  ///< <c, P> of the plan rounded to the exact marginals
   double dual = unknown;            ///< of feasible potentials (exact c-transforms)

@@ -378,7 +378,7 @@ void read_weights(const Node& root, const std::function<CostSpec(const Node&)>& 
   }
 }
 
-// l_i l_j is the weight of every pair (electrons: one), or the pairs meet at a centre.
+// l_i l_j is the weight of every pair (electrons: one), or the pairs meet at a hidden centre.
 void read_complete(const Node& root, Problem& problem) {
   const std::size_t nodes = problem.marginals.size();
   problem.node_weights = weights_of(root);
@@ -386,9 +386,7 @@ void read_complete(const Node& root, Problem& problem) {
     problem.node_weights.assign(nodes, 1 / static_cast<double>(nodes));
   }
   if (problem.cost.kind == CostKind::coulomb) problem.node_weights.assign(nodes, 1);
-  const bool star =
-      problem.cost.kind == CostKind::squared_euclidean && problem.method != Method::line;
-  if (!star) {
+  if (!has_hidden_centre(root)) {
     for (const auto& [i, j] : edges_of(root)) {
       problem.edges.push_back(
           {i, j, problem.node_weights[i] * problem.node_weights[j], std::nullopt});

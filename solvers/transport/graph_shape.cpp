@@ -100,6 +100,19 @@ Node graph_place(const Node& root) {
   return graph["shape"].present() ? graph["shape"] : graph["edges"];
 }
 
+bool is_squared(const Node& cost) {
+  const std::string& name = cost["name"].text();
+  return name == "squared_euclidean" || (name == "power" && cost["power"].real() == 2);
+}
+
+bool has_hidden_centre(const Node& root) {
+  if (shape_of(root) != Shape::complete || root["method"].text() == "line") return false;
+  const auto marginals = root["marginals"].entries();
+  return is_squared(root["cost"]) && std::ranges::none_of(marginals, [](const auto& entry) {
+           return entry.second["kind"].present() && entry.second["kind"].text() == "points";
+         });
+}
+
 bool is_barycenter(const Node& root) {
   const Graph graph = graph_of(root);
   const Shape shape = shape_of(root);

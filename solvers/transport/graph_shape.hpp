@@ -30,6 +30,11 @@ Graph graph_of(const input::Node& root);
 bool is_readable(const input::Node& root);
 /// Where messages about the graph point to.
 input::Node graph_place(const input::Node& root);
+/// The squared distance.
+bool is_squared(const input::Node& cost);
+/// A complete graph that is solved as a star around a hidden free centre on a grid
+/// (sum_{i<j} l_i l_j |x_i - x_j|^2 = min_z sum_i l_i |x_i - z|^2): squared distances on grids.
+bool has_hidden_centre(const input::Node& root);
 /// One free marginal that all edges have. The graph is readable.
 bool is_barycenter(const input::Node& root);
 

@@ -23,7 +23,10 @@ class PairPart final : public Part {
            const std::vector<Marginal>& marginals, double epsilon,
            const std::function<void()>& poll)
       : problem_(std::move(problem)),
-        solver_(comm, problem_, marginals[0], marginals[1], epsilon, poll) {}
+        solver_(comm, problem_, marginals[0], marginals[1], epsilon, poll) {
+    const double mass = marginals[0].total_mass;
+    if (problem_.relaxation == Relaxation::none) masses_ = mass * mass - mass;
+  }
 
   bool finished() const override { return solver_.finished(); }
   bool begun() const override { return solver_.begun(); }
@@ -32,10 +35,12 @@ class PairPart final : public Part {
   std::string line() const override { return solver_.multiscale().line(); }
   std::string method() const override { return solver_.method(); }
   std::string reason() const override { return solver_.reason(); }
-  std::vector<StageReport> history() const override { return solver_.history(); }
+  std::vector<StageReport> history() const override { return without_masses(solver_.history()); }
   Answer describe(const std::function<void()>& poll) override {
     Answer answer;
     solver_.describe(answer, poll);
+    answer.history = without_masses(std::move(answer.history));
+    answer.cost_regularised -= answer.regularisation * masses_;
     if (!problem_.wants_plans()) return answer;
     auto plan = solver_.plan(problem_.marginals[0].name + "-" + problem_.marginals[1].name);
     if (plan) answer.plans.push_back(std::move(*plan));
@@ -45,8 +50,16 @@ class PairPart final : public Part {
   void restore(const SavedState& saved) override { solver_.restore(saved); }
 
  private:
+  // A pair's divergence has the masses of the reference and of the plan; a graph's has not
+  // (answer.hpp).
+  std::vector<StageReport> without_masses(std::vector<StageReport> stages) const {
+    for (StageReport& stage : stages) stage.dual_objective -= stage.regularisation * masses_;
+    return stages;
+  }
+
   Problem problem_;
   PairSolver solver_;
+  double masses_ = 0;
 };
 
 }  // namespace

@@ -135,6 +135,8 @@ struct Problem {
     return std::ranges::any_of(marginals,
                                [](const MarginalSpec& spec) { return spec.support.has_value(); });
   }
+  /// A complete graph rewritten as a star around a free marginal, the last one.
+  bool has_hidden_centre() const { return shape == Shape::complete && marginals.back().free; }
   /// Two given measures and one edge.
   bool is_pair() const {
     return marginals.size() == 2 && !marginals[0].free && !marginals[1].free && !spline &&
@@ -143,8 +145,7 @@ struct Problem {
   /// The whole plan is a dense tensor: all pairs have a cost that is not the squared distance.
   bool is_dense() const {
     return method != Method::line &&
-           (cost.kind == CostKind::coulomb ||
-            (shape == Shape::complete && cost.kind != CostKind::squared_euclidean));
+           (cost.kind == CostKind::coulomb || (shape == Shape::complete && !has_hidden_centre()));
   }
 };
 

@@ -20,11 +20,6 @@ using input::Node;
 
 namespace {
 
-bool is_squared(const Node& cost) {
-  const std::string& name = cost["name"].text();
-  return name == "squared_euclidean" || (name == "power" && cost["power"].real() == 2);
-}
-
 // The first edge with a cost of its own: its place.
 std::optional<Node> first_own_cost(const Node& root) {
   if (!has_edges(root)) return std::nullopt;
@@ -68,20 +63,24 @@ void check_coulomb(const Node&, const Node& root, Diagnostics& diagnostics) {
   }
 }
 
-// All pairs with other costs than squared distances: the whole plan is a dense tensor.
+// All pairs, and not squared distances on grids: the whole plan is a dense tensor.
 void check_tensor(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (shape_of(root) != Shape::complete || root["method"].text() == "line" ||
-      is_squared(root["cost"])) {
+      has_hidden_centre(root)) {
     return;
   }
   constexpr std::size_t most_nodes = 5;
   const std::size_t nodes = names_of(root).size();
   if (nodes <= most_nodes) return;
-  diagnostics.error(graph_place(root),
-                    fmt::format("found {} marginals in a complete graph with cost: {}; the whole "
-                                "plan is a tensor then: expected at most {}, or method: line where "
-                                "they lie on one",
-                                nodes, root["cost"]["name"].text(), most_nodes));
+  const bool squared = is_squared(root["cost"]);
+  diagnostics.error(
+      graph_place(root),
+      fmt::format("found {} marginals in a complete graph{}; the whole plan is a "
+                  "tensor then: expected at most {}, or method: line where they lie "
+                  "on one{}",
+                  nodes,
+                  squared ? ", some of them points" : " with cost: " + root["cost"]["name"].text(),
+                  most_nodes, squared ? ", or a free marginal with support in their middle" : ""));
 }
 
 // The name of a cost in the graph that is not the squared distance.
@@ -235,7 +234,7 @@ void check_tuples(const Node&, const Node& root, Diagnostics& diagnostics) {
   const Shape shape = shape_of(root);
   const bool line = root["method"].text() == "line";
   if (shape != Shape::cycle && root["cost"]["name"].text() != "coulomb" &&
-      !(shape == Shape::complete && (line || !is_squared(root["cost"]))) &&
+      !(shape == Shape::complete && !has_hidden_centre(root)) &&
       !(line && is_readable(root) && is_barycenter(root))) {
     return;
   }

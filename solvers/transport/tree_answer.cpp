@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
+#include "parallel/exact_sum.hpp"
 #include "transport/certificate.hpp"
 #include "transport/kernel_certificate.hpp"
 #include "transport/tree_bounds.hpp"
@@ -38,19 +40,12 @@ std::vector<std::vector<double>> TreeSolver::marginals() const {
   return result;
 }
 
-double TreeSolver::linear_cost(const std::function<void()>& poll) const {
-  double sum = 0;
-  for (std::size_t e = 0; e < edges_.size(); ++e) {
-    if (plans_->stored()) {
-      sum += transport::linear_cost(plans_->plan(e));
-      continue;
-    }
-    const Tree::Edge& edge = tree_.edges()[e];
-    sum += make_kernel(e, 0, true)
-               ->linear_cost(epsilon_, model_->messages->edge_potential(e, edge.from, at_),
-                             model_->messages->edge_potential(e, edge.to, at_), poll);
-  }
-  return sum;
+double TreeSolver::linear_cost(std::size_t edge, const std::function<void()>& poll) const {
+  if (plans_->stored()) return transport::linear_cost(plans_->plan(edge));
+  const Tree::Edge& ends = tree_.edges()[edge];
+  return make_kernel(edge, 0, true)
+      ->linear_cost(epsilon_, model_->messages->edge_potential(edge, ends.from, at_),
+                    model_->messages->edge_potential(edge, ends.to, at_), poll);
 }
 
 // Every edge's plan is rounded to the marginals of its ends, one for all edges of a free node:
@@ -78,20 +73,19 @@ double TreeSolver::primal(const std::vector<std::vector<double>>& marginals,
   return sum;
 }
 
-// The barycentric projection of a leaf: where its mass goes along its only edge.
-void TreeSolver::set_leaf_map(std::size_t node, NodeAnswer& answer) const {
-  const Tree::Link& link = tree_.links(node).front();
-  const Cloud& other = layers_[0].clouds[link.node];
-  const auto d = static_cast<std::size_t>(answer.dimension);
-  answer.map.resize(answer.mass.size() * d);
-  std::vector<double> there(other.own()), here(answer.mass.size());
+// The barycentric projection of a node along an edge with a stored plan.
+std::vector<double> TreeSolver::projection(std::size_t edge, std::size_t node) const {
+  const Tree::Edge& ends = tree_.edges()[edge];
+  const Cloud& other = layers_[0].clouds[ends.from == node ? ends.to : ends.from];
+  const std::span<const double> mass = plans_->sums(edge, node);
+  const auto d = static_cast<std::size_t>(other.dimension);
+  std::vector<double> result(mass.size() * d), there(other.own()), here(mass.size());
   for (std::size_t j = 0; j < d; ++j) {
     for (std::size_t i = 0; i < there.size(); ++i) there[i] = other.coordinates[i * d + j];
-    plans_->multiply_to(link.edge, node, there, here);
-    for (std::size_t i = 0; i < here.size(); ++i) {
-      answer.map[i * d + j] = here[i] / answer.transported[i];
-    }
+    plans_->multiply_to(edge, node, there, here);
+    for (std::size_t i = 0; i < here.size(); ++i) result[i * d + j] = here[i] / mass[i];
   }
+  return result;
 }
 
 PlanAnswer TreeSolver::plan_answer(std::size_t edge) const {
@@ -122,35 +116,92 @@ void TreeSolver::describe_stages(Answer& answer) const {
   }
 }
 
+// A plan of the star has the centre z where the grid lets it be; the pairs' cost is that of the
+// mean m = sum_i l_i x_i in its place, less by E |m - z|^2. Given z the x_i are independent: E |m -
+// z|^2 = E |E[m | z] - z|^2 + sum_i l_i^2 E |x_i - E[x_i | z]|^2.
+double TreeSolver::hidden_centre_cost(std::span<const double> marginal,
+                                      const std::function<void()>& poll) const {
+  const std::size_t centre = tree_.nodes() - 1;
+  const Cloud& z = layers_[0].clouds[centre];
+  const auto d = static_cast<std::size_t>(z.dimension);
+  std::vector<double> drift(z.coordinates.size(), 0.0), terms;
+  double spread = 0;
+  for (std::size_t e = 0; e < edges_.size(); ++e) {
+    const double weight = edges_[e].weight;
+    const std::vector<double> mean = projection(e, centre);
+    terms.clear();
+    for (std::size_t i = 0; i < drift.size(); ++i) {
+      const double way = mean[i] - z.coordinates[i];
+      drift[i] += weight * way;
+      terms.push_back(marginal[i / d] * way * way);
+    }
+    spread += weight * (linear_cost(e, poll) - weight * parallel::exact_total(comm_, terms));
+  }
+  for (std::size_t i = 0; i < drift.size(); ++i) terms[i] = marginal[i / d] * drift[i] * drift[i];
+  return parallel::exact_total(comm_, terms) + spread;
+}
+
+// The largest squared distance of a mean sum_i l_i x_i from the centre's grid: by so much a
+// function that is feasible with centres on the grid may miss the cost of a tuple.
+double TreeSolver::hidden_centre_distance() const {
+  const output::RegularGrid& grid = *heads_.back().grid;
+  const auto d = grid.shape.size();
+  std::vector<double> low(d, 0.0), high(d, 0.0);  // of the means
+  for (std::size_t e = 0; e < edges_.size(); ++e) {
+    const Tree::Edge& ends = tree_.edges()[e];
+    const Cloud& x = layers_[0].clouds[tree_.free(ends.from) ? ends.to : ends.from];
+    std::vector<double> least(d, std::numeric_limits<double>::max()), most(d, -least[0]);
+    for (std::size_t i = 0; i < x.coordinates.size(); ++i) {
+      least[i % d] = std::min(least[i % d], x.coordinates[i]);
+      most[i % d] = std::max(most[i % d], x.coordinates[i]);
+    }
+    comm_.min(least);
+    comm_.max(most);
+    for (std::size_t a = 0; a < d; ++a) {
+      low[a] += edges_[e].weight * least[a];
+      high[a] += edges_[e].weight * most[a];
+    }
+  }
+  double sum = 0;
+  for (std::size_t a = 0; a < d; ++a) {
+    const double last = grid.origin[a] + grid.spacing[a] * static_cast<double>(grid.shape[a] - 1);
+    const double inside = grid.shape[a] > 1 ? grid.spacing[a] / 2 : 0;
+    const double way = std::max({inside, grid.origin[a] - low[a], high[a] - last});
+    sum += way * way;
+  }
+  return sum;
+}
+
 Answer TreeSolver::describe(const std::function<void()>& poll) {
   Answer answer;
   describe_stages(answer);
   answer.regularisation = epsilon_;
   answer.marginal_error_l1 = history_.back().error_l1;
-  // The reference of free nodes is the counting measure: their points' shares are taken out again.
   answer.cost_regularised = history_.back().dual_objective;
-  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
-    if (!tree_.free(k)) continue;
-    answer.cost_regularised -=
-        epsilon_ * mass_ * std::log(static_cast<double>(heads_[k].total) / heads_[k].total_mass);
-  }
   const bool stored = find_plans(poll);
   const std::vector<std::vector<double>> marginal = marginals();
-  answer.cost_linear = linear_cost(poll);
+  answer.cost_linear = 0;
+  for (std::size_t e = 0; e < edges_.size(); ++e) answer.cost_linear += linear_cost(e, poll);
+  NodePotentials potentials = at_;
   if (problem_.relaxation == Relaxation::none) {
-    set_bounds(primal(marginal, poll),
-               dual_bound(comm_, tree_, clouds_at(0), costs_, at_, epsilon_, poll), 0,
-               std::max(largest_cost_, epsilon_) * mass_, answer);
+    double dual = dual_bound(comm_, tree_, clouds_at(0), costs_, at_, epsilon_, poll);
+    if (problem_.has_hidden_centre()) {
+      dual -= mass_ * hidden_centre_distance();
+      if (stored) answer.cost_linear -= hidden_centre_cost(marginal.back(), poll);
+    }
+    set_bounds(primal(marginal, poll), dual, 0, std::max(largest_cost_, epsilon_) * mass_, answer);
+    potentials = with_means_zero(comm_, tree_, clouds_at(0), mass_, std::move(potentials));
+    std::size_t last = tree_.nodes() - 1;
+    while (tree_.free(last)) --last;
+    for (double& value : potentials[last]) value -= epsilon_ * counted(0);
   }
-  const NodePotentials potentials = problem_.relaxation == Relaxation::none
-                                        ? with_means_zero(comm_, tree_, clouds_at(0), mass_, at_)
-                                        : at_;
   for (std::size_t k = 0; k < tree_.nodes(); ++k) {
     answer.nodes.push_back(node_answer(heads_[k], layers_[0].clouds[k]));
     if (tree_.free(k)) answer.nodes.back().mass = marginal[k];
     answer.nodes.back().transported = marginal[k];
     answer.nodes.back().potential = potentials[k];
-    if (stored && tree_.degree(k) == 1 && !tree_.free(k)) set_leaf_map(k, answer.nodes.back());
+    if (!stored || tree_.degree(k) != 1 || tree_.free(k)) continue;
+    answer.nodes.back().map = projection(tree_.links(k).front().edge, k);
   }
   for (std::size_t e = 0; stored && problem_.wants_plans() && e < edges_.size(); ++e) {
     answer.plans.push_back(plan_answer(e));

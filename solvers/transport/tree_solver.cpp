@@ -288,6 +288,17 @@ bool TreeSolver::sweep(const std::function<void()>& poll) {
   return sweeps_.error_l1 < tolerance || sweeps_.sinkhorn >= limit;
 }
 
+// The reference of a free node is uniform, with the mass of the plan; relative to points that count
+// by ones, the logarithm of a plan's density is less by this much.
+double TreeSolver::counted(std::size_t level) const {
+  double sum = 0;
+  for (std::size_t k = 0; k < tree_.nodes(); ++k) {
+    if (!tree_.free(k)) continue;
+    sum += std::log(static_cast<double>(layers_[level].clouds[k].total) / heads_[k].total_mass);
+  }
+  return sum;
+}
+
 void TreeSolver::report() {
   const Stage& stage = todo_.front();
   StageReport entry;
@@ -297,7 +308,9 @@ void TreeSolver::report() {
   } else {
     entry = stage_of(newton_->report());
   }
-  entry.dual_objective += stage.epsilon * reference_mass_;
+  entry.dual_objective += problem_.relaxation == Relaxation::none
+                              ? stage.epsilon * mass_ * (1 - counted(stage.level))
+                              : stage.epsilon * reference_mass_;
   entry.level = static_cast<int>(stage.level);
   for (const Cloud& cloud : layers_[stage.level].clouds) {
     entry.points = std::max(entry.points, cloud.total);

@@ -84,11 +84,15 @@ class TreeSolver final : public Part {
   void report();
   bool find_plans(const std::function<void()>& poll);
   std::vector<std::vector<double>> marginals() const;
-  double linear_cost(const std::function<void()>& poll) const;
+  double linear_cost(std::size_t edge, const std::function<void()>& poll) const;
+  double hidden_centre_cost(std::span<const double> marginal,
+                            const std::function<void()>& poll) const;
+  double hidden_centre_distance() const;
+  std::vector<double> projection(std::size_t edge, std::size_t node) const;
+  double counted(std::size_t level) const;
   double primal(const std::vector<std::vector<double>>& marginals,
                 const std::function<void()>& poll) const;
   void describe_stages(Answer& answer) const;
-  void set_leaf_map(std::size_t node, NodeAnswer& answer) const;
   PlanAnswer plan_answer(std::size_t edge) const;
 
   const parallel::Communicator& comm_;
