@@ -314,7 +314,10 @@ Table graph_table() {
            .choices = shape_names(),
            .help = "what the graph is; without edges, the marginals in the deck's order: star "
                    "around the free one (or the first), chain and cycle one after another, "
-                   "complete with all pairs (of squared_euclidean costs; no cycle in this version)",
+                   "cycle with the last and the first too, complete with all pairs (squared "
+                   "distances on "
+                   "grids by a hidden free marginal named centre, others by the whole plan as a "
+                   "dense tensor)",
            .example = "star"},
           {.key = "edges",
            .kind = Kind::tuples,
