@@ -243,10 +243,11 @@ std::vector<Option> sections() {
        .kind = Kind::choice,
        .default_value = "whole",
        .choices = {"whole", "per_edge"},
-       .help = "regularisation times the entropy of the whole plan relative to the product of "
-               "the given marginals; or, for barycenters, each edge's plan has its own beside its "
-               "cost and penalty, times its weight, relative to uniform points of the centre "
-               "(iterative Bregman projections: blurs more, writes no plans)"},
+       .help = "regularisation times the entropy of the whole plan relative to the product of the "
+               "given marginals, points of free ones counting one each; or, for barycenters, each "
+               "edge's plan has its own beside its cost and penalty, times its weight, relative to "
+               "uniform points of the centre (iterative Bregman projections: blurs more, writes no "
+               "plans)"},
       {.key = "debiased",
        .kind = Kind::boolean,
        .default_value = "false",
