@@ -39,7 +39,7 @@ class CyclePart final : public Part {
   void order_nodes();
   std::vector<double> closing() const;
   std::vector<double> closing_by_formulas() const;
-  double largest_cost(const CycleProblem& cycle) const;
+  double largest_cost(const CycleProblem& cycle, double epsilon) const;
 
   const parallel::Communicator& comm_;
   Problem problem_;

@@ -141,6 +141,9 @@ std::vector<double> falling(std::span<const DenseEdge> edges, const TensorOption
   }
   std::vector<double> result{options.epsilon};
   const double first = options.first_epsilon > 0 ? options.first_epsilon : range;
+  if (!std::isfinite(first)) {
+    throw Error(ExitCode::input_data, "the costs of the tensor are too large for doubles");
+  }
   while (result.back() * fall <= first) result.push_back(result.back() * fall);
   std::ranges::reverse(result);
   return result;

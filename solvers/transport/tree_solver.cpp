@@ -9,6 +9,7 @@
 
 #include "transport/edge_kernels.hpp"
 #include "transport/over_relaxation.hpp"
+#include "transport/regularisation.hpp"
 #include "transport/search.hpp"
 
 namespace mensura::transport {
@@ -90,9 +91,7 @@ TreeSolver::TreeSolver(const parallel::Communicator& comm, Problem problem,
   double first = 0;
   for (const Cost& cost : costs_) first = std::max(first, cost.of_distance(diameter) / 8);
   for (std::size_t level = 0; level < layers_.size(); ++level) units.push_back(unit_of(level));
-  if (problem_.initial_regularisation) {
-    first = *problem_.initial_regularisation / problem_.final_regularisation * epsilon_;
-  }
+  first = first_regularisation(problem_, epsilon_, first);
   todo_ = plan_stages(units, first, epsilon_, problem_.tolerance);
   for (std::size_t s = 0; s + 1 < todo_.size(); ++s) {
     todo_[s].tolerance = std::max(todo_[s].tolerance, loose_newton);

@@ -379,6 +379,9 @@ TEST(Cycle, RefusesWhatIsNone) {
   bad.nodes[1].coordinates[0] = std::nan("");
   expect_refused(bad, "not a finite number");
   bad = good;
+  bad.closing[2] = 1e200;
+  expect_refused(bad, "points are too far apart");
+  bad = good;
   bad.nodes[1] = random_set(2, 5, 1);
   expect_refused(bad, "dimension 2, node 0 of dimension 1");
   bad = good;
