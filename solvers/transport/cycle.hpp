@@ -105,8 +105,9 @@ class CycleSolver {
   };
   PairMarginal pair_marginal(std::size_t edge, const std::function<void()>& poll) const;
 
-  /// Bounds of the unregularised optimum. Primal: every node's marginal in turn is scaled down to
-  /// what it may be and the product of what is missing added. Dual: exact block updates of the
+  /// Bounds of the unregularised optimum. Primal: of paths that start with the exact masses of x_0,
+  /// what every node in turn has too much of is left out, and the product of what is missing added.
+  /// Dual: exact block updates of the
   /// potentials, minima in place of soft ones, which are feasible from the first one on
   /// (reference/transport 2.7).
   CycleCertificate certify(const std::function<void()>& poll) const;
