@@ -91,12 +91,16 @@ class Rounding {
       top = linear::larger(value, top);
       store(value, &row_[8 * j]);
     }
-    constexpr double least = -80;
+    // What is below exp(-80) of the largest one is nothing.
+    constexpr double least = -80, nothing = 1.8e-35;
     Eight sum = all(0.0);
     for (std::size_t j = 0; j < to.size; ++j) {
       const Eight exponent = load(&row_[8 * j]) - top;
-      const bool nothing = linear::all_below(exponent, all(least));
-      const Eight p = nothing ? all(0.0) : linear::exponential(linear::at_least(exponent, -700));
+      Eight p = all(0.0);
+      if (!linear::all_below(exponent, all(least))) {
+        p = linear::exponential(linear::at_least(exponent, -700)) - all(nothing);
+        p = linear::at_least(p, 0);
+      }
       store(p, &row_[8 * j]);
       sum = sum + p;
     }
