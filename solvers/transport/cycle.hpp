@@ -64,6 +64,7 @@ class CycleSolver {
   CycleSolver(const parallel::Communicator& comm, CycleProblem problem, CycleOptions options);
   ~CycleSolver();
 
+  /// After the last stage, or one that used up its sweeps far from its tolerance: later ones would.
   bool finished() const noexcept;
   bool converged() const noexcept;
   /// The start of a regularisation, or a sweep with its correction.
@@ -82,6 +83,8 @@ class CycleSolver {
   };
   State state() const;
   void resume(State state);
+  /// Local. The planned regularisations from this one on, before resume().
+  std::vector<double> stages_from(double epsilon) const;
 
   /// Of the running stage, or of the last one.
   double error_l1() const noexcept;

@@ -58,6 +58,7 @@ CyclePart::CyclePart(const parallel::Communicator& comm, Problem problem,
   cycle.weights = weights_;
   cycle.cost = problem_.cost;
   cycle.closing = closing();
+  epsilon_ = epsilon;
   largest_cost_ = largest_cost(cycle, epsilon);
   solver_ = std::make_unique<CycleSolver>(comm_, std::move(cycle), options_of(problem_, epsilon));
 }
@@ -182,6 +183,13 @@ Answer CyclePart::describe(const std::function<void()>& poll) {
   answer.converged = solver_->converged();
   answer.history = solver_->history();
   answer.regularisation = solver_->epsilon();
+  if (solver_->epsilon() > epsilon_) {
+    answer.advice = fmt::format(
+        "the sweeps at regularisation {0:.3g}, on the way to {1:.3g}, did not come near their "
+        "tolerance, and the results are of {0:.3g}; raise solve.max_sinkhorn, or "
+        "regularisation.final to {0:.3g} at least (unit: absolute)",
+        solver_->epsilon(), epsilon_);
+  }
   const std::vector<double> errors = solver_->errors();
   answer.marginal_error_l1 = *std::ranges::max_element(errors);
   const double mass = nodes_[0].total_mass;
@@ -215,8 +223,9 @@ void CyclePart::restore(const SavedState& saved) {
   auto state = read_numbers(saved, visit_state);
   begun_ = true;
   if (state.todo.empty() && !state.converged) {
-    // The last stage again, perhaps with other limits; nothing to extend it from.
-    state.todo = {state.epsilon};
+    // The last stage again, perhaps with other limits, and those after it; nothing to extend it
+    // from.
+    state.todo = solver_->stages_from(state.epsilon);
     state.past_epsilon = 0;
     state.past.clear();
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "transport/edge_kernels.hpp"
 #include "transport/over_relaxation.hpp"
@@ -27,6 +28,8 @@ constexpr double loose_newton = 3e-3;
 // Pairs that the sweeps between two safe points may visit.
 constexpr double pairs_between_stops = 2e10;
 constexpr std::int64_t most_insertions = 6;
+// Errors below so many units in the last place of a potential are rounding.
+constexpr double most_units = 10;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -306,13 +309,25 @@ void TreeSolver::report() {
   history_.push_back(std::move(entry));
 }
 
+// Collective. Relative change of a plan's entries by one unit in the last place of a potential.
+double TreeSolver::resolution(const NodePotentials& at) const {
+  double most = 0;
+  for (const auto& node : at) {
+    for (const double value : node) most = std::max(most, std::abs(value));
+  }
+  return std::numeric_limits<double>::epsilon() * comm_.max(most) / todo_.front().epsilon;
+}
+
 // Takes the result, or puts a milder regularisation before the one that failed.
 void TreeSolver::finish_stage(bool accepted) {
   const Stage stage = todo_.front();
   report();
   seconds_ = 0;
   begun_ = false;
-  const bool milder = !by_sweeps_ && !accepted && inserted_ < most_insertions &&
+  // An error that rounding explains would not be smaller from a milder start.
+  const bool rounded =
+      !by_sweeps_ && newton_->report().error_l1 < most_units * resolution(newton_->potentials());
+  const bool milder = !by_sweeps_ && !accepted && !rounded && inserted_ < most_insertions &&
                       past_epsilon_ > stage.epsilon && past_.size() == tree_.nodes() &&
                       !past_.empty();
   if (milder) {

@@ -363,6 +363,43 @@ TEST(Cycle, SaysWhenSweepsRunOut) {
   EXPECT_GT(solver.error_l1(), 1e-10);
 }
 
+// One sweep per stage comes nowhere near: the next stages are not tried. With more of them the rest
+// of the ladder follows.
+TEST(Cycle, AHopelessStageEndsTheLadder) {
+  const Communicator comm = Communicator::world();
+  CycleOptions few = options(1e-4, 1e-7);
+  few.max_sweeps = 1;
+  CycleSolver solver(comm, flow(24, 6, reversed), few);
+  run(solver);
+  EXPECT_FALSE(solver.converged());
+  EXPECT_GT(solver.epsilon(), 10 * few.epsilon);
+  EXPECT_GT(solver.history().back().error_l1, 10 * few.stage_tolerance);
+  EXPECT_EQ(solver.history().back().regularisation, solver.epsilon());
+  few.max_sweeps = 2000;
+  CycleSolver again(comm, flow(24, 6, reversed), few);
+  auto state = solver.state();
+  state.todo = again.stages_from(state.epsilon);
+  ASSERT_FALSE(state.todo.empty());
+  EXPECT_EQ(state.todo.front(), solver.epsilon());
+  EXPECT_EQ(state.todo.back(), few.epsilon);
+  again.resume(state);
+  run(again);
+  EXPECT_TRUE(again.converged());
+  EXPECT_EQ(again.epsilon(), few.epsilon);
+}
+
+// Where doubles hardly resolve the regularisation errors stop falling, and the sweeps with them.
+TEST(Cycle, RoundingEndsTheSweeps) {
+  const Communicator comm = Communicator::world();
+  CycleOptions rough = options(1e-2, 1e-9);
+  rough.max_sweeps = 100000;
+  CycleSolver solver(comm, flow(16, 3, [](double x) { return 1e5 * x; }), rough);
+  run(solver);
+  EXPECT_FALSE(solver.converged());
+  EXPECT_LT(solver.error_l1(), 1e-3);
+  EXPECT_LT(solver.history().back().sinkhorn, 1000);
+}
+
 void expect_refused(const CycleProblem& problem, const std::string& part) {
   const Communicator comm = Communicator::world();
   try {

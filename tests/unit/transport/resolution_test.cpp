@@ -96,6 +96,26 @@ TEST_F(Resolution, RegularisationsBelowRoundingNameTheLeastOne) {
   }
 }
 
+// Errors of rounding would not be smaller from a milder start: trees try none, as pairs do.
+TEST_F(Resolution, TreesDoNotInsertStagesForRounding) {
+  Task task = task_of(Kind::star);
+  task.nodes = {random_measure(1, 8, 1), random_measure(1, 8, 2), random_measure(1, 8, 1)};
+  task.epsilon = 1e-12;
+  std::vector<Marginal> marginals;
+  const Problem problem = GraphParts::problem_of(task);
+  for (std::size_t k = 0; k < 3; ++k) {
+    marginals.push_back(marginal(task.nodes[k], problem.marginals[k].name, 1));
+  }
+  const auto part = make_part(comm, problem, marginals, task.epsilon, [] {});
+  while (!part->finished()) part->advance([] {});
+  EXPECT_FALSE(part->converged());
+  const auto history = part->history();
+  EXPECT_EQ(history.back().newton, problem.max_newton);
+  for (std::size_t s = 1; s < history.size(); ++s) {
+    EXPECT_LT(history[s].regularisation, history[s - 1].regularisation);
+  }
+}
+
 TEST_F(Resolution, WeightsAndClosingMapsCount) {
   Task task = task_of(Kind::cycle);
   task.edges[1].weight = 1e300;
