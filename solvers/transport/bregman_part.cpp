@@ -65,11 +65,7 @@ BregmanPart::BregmanPart(const parallel::Communicator& comm, Problem problem,
 BregmanOptions BregmanPart::options_of() const {
   BregmanOptions options;
   options.epsilon = epsilon_;
-  options.first_epsilon = largest_cost_ / 8;
-  if (problem_.initial_regularisation) {
-    options.first_epsilon =
-        *problem_.initial_regularisation / problem_.final_regularisation * epsilon_;
-  }
+  options.first_epsilon = first_regularisation(problem_, epsilon_, largest_cost_ / 8);
   options.tolerance = problem_.tolerance * mass_;
   options.max_sweeps = problem_.max_sinkhorn;
   if (problem_.relaxation == Relaxation::kullback_leibler) options.rho = problem_.strength;

@@ -134,15 +134,25 @@ std::vector<double> Box::half() const {
   return result;
 }
 
-Box box_around(const parallel::Communicator& comm, std::span<const Cloud* const> clouds) {
-  const auto d = static_cast<std::size_t>(clouds.front()->dimension);
+Box box_of(int dimension, std::span<const double> coordinates) {
+  const auto d = static_cast<std::size_t>(dimension);
   Box box;
   box.lower.assign(d, std::numeric_limits<double>::infinity());
   box.upper.assign(d, -std::numeric_limits<double>::infinity());
+  for (std::size_t i = 0; i < coordinates.size(); ++i) {
+    box.lower[i % d] = std::min(box.lower[i % d], coordinates[i]);
+    box.upper[i % d] = std::max(box.upper[i % d], coordinates[i]);
+  }
+  return box;
+}
+
+Box box_around(const parallel::Communicator& comm, std::span<const Cloud* const> clouds) {
+  Box box = box_of(clouds.front()->dimension, {});
   for (const Cloud* cloud : clouds) {
-    for (std::size_t i = 0; i < cloud->coordinates.size(); ++i) {
-      box.lower[i % d] = std::min(box.lower[i % d], cloud->coordinates[i]);
-      box.upper[i % d] = std::max(box.upper[i % d], cloud->coordinates[i]);
+    const Box one = box_of(cloud->dimension, cloud->coordinates);
+    for (std::size_t j = 0; j < box.lower.size(); ++j) {
+      box.lower[j] = std::min(box.lower[j], one.lower[j]);
+      box.upper[j] = std::max(box.upper[j], one.upper[j]);
     }
   }
   comm.min(std::span(box.lower));

@@ -36,6 +36,9 @@ struct Box {
   std::vector<double> half() const;  ///< half of the sides
 };
 
+/// Local. The smallest box around points (row-major, n x dimension); empty: infinities.
+Box box_of(int dimension, std::span<const double> coordinates);
+
 /// Collective. The smallest box around all points of the clouds, which have one dimension.
 Box box_around(const parallel::Communicator& comm, std::span<const Cloud* const> clouds);
 inline Box box_around(const parallel::Communicator& comm,

@@ -14,6 +14,12 @@ namespace mensura::transport {
 namespace {
 
 constexpr double close = 1e-3, settled = 1e-2;  // L1 errors
+// Stages that end with more than so many times their tolerance are no start for others.
+constexpr double hopeless = 10;
+// Errors below so many units in the last place of the potentials that have not halved for so many
+// sweeps are rounding.
+constexpr double most_units = 10;
+constexpr std::int64_t most_idle = 50;
 constexpr double unknown = std::numeric_limits<double>::infinity();
 
 double seconds_now() {
@@ -97,7 +103,7 @@ std::vector<std::vector<double>> CycleSolver::Implementation::own_order(
 void CycleSolver::Implementation::start_stage(const std::function<void()>& poll) {
   const double next = todo.front(), now = sweep->epsilon();
   auto& u = sweep->potentials();
-  if (last_epsilon > 0) {
+  if (last_epsilon > 0 && now > next) {  // else the stage is done again
     const double ahead = past_epsilon > 0 ? (now - next) / (past_epsilon - now) : 0;
     for (std::size_t k = 0; k < u.size(); ++k) {
       for (std::size_t i = 0; i < u[k].size(); ++i) {
@@ -123,6 +129,8 @@ void CycleSolver::Implementation::start_stage(const std::function<void()>& poll)
   report.method = coarse ? "newton" : "sinkhorn";
   begun = true;
   fresh = false;
+  idle = 0;
+  least_error = unknown;
   sampled_error = 0;
   shift = 1;
   sweep->refresh(unknown, poll);
@@ -274,16 +282,34 @@ void CycleSolver::Implementation::step(const std::function<void()>& poll) {
   measure(poll);
   sweep->adapt_tile();
   if (error_before < unknown && error > 0) report.sweep_rate = error / error_before;
-  if (error <= tolerance() || report.sinkhorn >= options.max_sweeps) return finish_stage();
+  if (error <= tolerance() || report.sinkhorn >= options.max_sweeps || rounded()) {
+    return finish_stage();
+  }
   // Sweeps that converge by themselves are left alone.
   if (coarse && report.newton < options.max_newton && error > 0.2 * error_before) correct(poll);
 }
 
+// The error is as small as doubles make it.
+bool CycleSolver::Implementation::rounded() {
+  idle = error < least_error / 2 ? 0 : idle + 1;
+  if (idle == 0) least_error = error;
+  if (idle < most_idle) return false;
+  double units = 0;
+  for (const auto& values : sweep->potentials()) {
+    double most = 0;
+    for (const double v : values) most = std::max(most, std::abs(v));
+    units += most;
+  }
+  return error < most_units * std::numeric_limits<double>::epsilon() * units;
+}
+
 void CycleSolver::Implementation::finish_stage() {
   const bool good = error <= tolerance();
+  const bool failed = report.sinkhorn >= options.max_sweeps && error > hopeless * tolerance();
   history.push_back(report);
   last_epsilon = todo.front();
   todo.pop_front();
+  if (failed) todo.clear();
   begun = false;
   if (todo.empty()) converged = good;
 }
@@ -327,6 +353,15 @@ CycleSolver::State CycleSolver::state() const {
   state.history = self.history;
   if (self.begun) state.history.push_back(self.report);
   return state;
+}
+
+std::vector<double> CycleSolver::stages_from(double epsilon) const {
+  constexpr double same = 1 + 1e-9;
+  std::vector<double> result;
+  for (const double stage : self_->todo) {
+    if (stage <= epsilon * same) result.push_back(stage);
+  }
+  return result;
 }
 
 void CycleSolver::resume(State state) {

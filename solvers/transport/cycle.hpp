@@ -64,6 +64,7 @@ class CycleSolver {
   CycleSolver(const parallel::Communicator& comm, CycleProblem problem, CycleOptions options);
   ~CycleSolver();
 
+  /// After the last stage, or one that used up its sweeps far from its tolerance: later ones would.
   bool finished() const noexcept;
   bool converged() const noexcept;
   /// The start of a regularisation, or a sweep with its correction.
@@ -82,6 +83,8 @@ class CycleSolver {
   };
   State state() const;
   void resume(State state);
+  /// Local. The planned regularisations from this one on, before resume().
+  std::vector<double> stages_from(double epsilon) const;
 
   /// Of the running stage, or of the last one.
   double error_l1() const noexcept;
@@ -105,8 +108,9 @@ class CycleSolver {
   };
   PairMarginal pair_marginal(std::size_t edge, const std::function<void()>& poll) const;
 
-  /// Bounds of the unregularised optimum. Primal: every node's marginal in turn is scaled down to
-  /// what it may be and the product of what is missing added. Dual: exact block updates of the
+  /// Bounds of the unregularised optimum. Primal: of paths that start with the exact masses of x_0,
+  /// what every node in turn has too much of is left out, and the product of what is missing added.
+  /// Dual: exact block updates of the
   /// potentials, minima in place of soft ones, which are feasible from the first one on
   /// (reference/transport 2.7).
   CycleCertificate certify(const std::function<void()>& poll) const;

@@ -9,7 +9,7 @@
 #include "parallel/exact_sum.hpp"
 #include "transport/cost.hpp"
 #include "transport/cycle_implementation.hpp"
-#include "transport/cycle_pairs.hpp"
+#include "transport/cycle_rounding.hpp"
 
 namespace mensura::transport {
 
@@ -160,24 +160,12 @@ CycleCertificate CycleSolver::certify(const std::function<void()>& poll) const {
   CycleCertificate result;
   result.dual = LeastCosts(self.comm, self.data, std::move(phi)).value(poll);
 
-  // The rounded plan has potentials of its own.
-  CycleSweep rounded(self.comm, self.data);
-  rounded.set_epsilon(epsilon);
-  rounded.potentials() = self.sweep->potentials();
-  rounded.refresh(std::numeric_limits<double>::infinity(), poll);
-  rounded.update(true, poll);
-  Values missed = self.given_order(rounded.measure(poll), 1);
-  for (std::size_t k = 0; k < missed.size(); ++k) {
-    double sum = 0;
-    for (std::size_t i = 0; i < missed[k].size(); ++i) {
-      missed[k][i] = std::max(0.0, self.problem.nodes[k].mass[i] - std::exp(missed[k][i]));
-      sum += missed[k][i];
-    }
-    result.remainder = std::max(result.remainder, sum);
-  }
-  result.primal = linear_cost_of(rounded, self.comm, poll);
+  RoundedCycle rounded = rounded_cycle(*self.sweep, self.comm, poll);
+  result.remainder = rounded.remainder;
+  result.primal = rounded.cost;
   if (result.remainder > 0) {
-    result.primal += product_cost(self.comm, self.problem, missed, result.remainder);
+    result.primal += product_cost(self.comm, self.problem, self.given_order(rounded.missed, 1),
+                                  result.remainder);
   }
   return result;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct CycleSolver::Implementation {
   void make_coarse();
   void start_stage(const std::function<void()>& poll);
   void step(const std::function<void()>& poll);
+  bool rounded();
   void finish_stage();
   std::vector<std::vector<double>> residual() const;  ///< mass that is missing
   void correct(const std::function<void()>& poll);
@@ -46,6 +48,9 @@ struct CycleSolver::Implementation {
 
   std::unique_ptr<Anderson> anderson;
   CycleSweep::Potentials before;  // this step
+
+  std::int64_t idle = 0;  // sweeps since the error halved
+  double least_error = std::numeric_limits<double>::infinity();
 
   bool begun = false, converged = false;
   StageReport report;

@@ -12,6 +12,7 @@
 #include "parallel/by_index.hpp"
 #include "transport/certificate.hpp"
 #include "transport/cost.hpp"
+#include "transport/regularisation.hpp"
 #include "transport/state_numbers.hpp"
 
 namespace mensura::transport {
@@ -29,10 +30,7 @@ CycleOptions options_of(const Problem& problem, double epsilon) {
   options.max_newton = problem.max_newton;
   options.seed = problem.seed;
   if (problem.method == Method::sinkhorn) options.coarse_unknowns = 0;
-  if (problem.initial_regularisation) {
-    options.first_epsilon =
-        epsilon * *problem.initial_regularisation / problem.final_regularisation;
-  }
+  options.first_epsilon = first_regularisation(problem, epsilon, 0);
   return options;
 }
 
@@ -60,7 +58,8 @@ CyclePart::CyclePart(const parallel::Communicator& comm, Problem problem,
   cycle.weights = weights_;
   cycle.cost = problem_.cost;
   cycle.closing = closing();
-  largest_cost_ = largest_cost(cycle);
+  epsilon_ = epsilon;
+  largest_cost_ = largest_cost(cycle, epsilon);
   solver_ = std::make_unique<CycleSolver>(comm_, std::move(cycle), options_of(problem_, epsilon));
 }
 
@@ -138,29 +137,23 @@ std::vector<double> CyclePart::closing() const {
   return parallel::fetch_rows(comm_, block.values, block.total, first.dimension, first.ids);
 }
 
-// A bound for one trajectory: of all edges, between corners of the boxes around the points.
-double CyclePart::largest_cost(const CycleProblem& cycle) const {
-  const auto d = static_cast<std::size_t>(nodes_[0].dimension);
-  std::vector<double> lower(d), upper(d);
-  const auto extend = [&](const std::vector<double>& points) {
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      lower[i % d] = std::min(lower[i % d], points[i]);
-      upper[i % d] = std::max(upper[i % d], points[i]);
-    }
-  };
-  std::copy_n(nodes_[0].coordinates.begin(), d, lower.begin());
-  upper = lower;
-  for (const GatheredMarginal& node : nodes_) extend(node.coordinates);
-  extend(cycle.closing);
-  std::vector<double> centre(d), half(d);
-  for (std::size_t a = 0; a < d; ++a) {
-    centre[a] = (lower[a] + upper[a]) / 2;
-    half[a] = (upper[a] - lower[a]) / 2;
-  }
+// A bound for one trajectory: of all edges, between the boxes around their points. The last one is
+// checked here, where the closing map is known.
+double CyclePart::largest_cost(const CycleProblem& cycle, double epsilon) const {
+  const int d = nodes_[0].dimension;
   double sum = 0;
-  for (const double weight : weights_) {
-    sum += Cost(cycle.cost, weight, nodes_[0].dimension)
-               .most(centre.data(), half.data(), centre.data(), half.data());
+  for (std::size_t k = 0; k < nodes_.size(); ++k) {
+    const std::size_t next = (k + 1) % nodes_.size();
+    const bool closes = next == 0 && !cycle.closing.empty();
+    const Box x = box_of(d, nodes_[k].coordinates),
+              y = box_of(d, closes ? cycle.closing : nodes_[next].coordinates);
+    const double most =
+        Cost(cycle.cost, weights_[k], d)
+            .most(x.centre().data(), x.half().data(), y.centre().data(), y.half().data());
+    check_resolution(
+        epsilon, most,
+        edge_text(nodes_[k].name, nodes_[next].name) + (closes ? ", moved by graph.closing" : ""));
+    sum += most;
   }
   return sum;
 }
@@ -190,6 +183,13 @@ Answer CyclePart::describe(const std::function<void()>& poll) {
   answer.converged = solver_->converged();
   answer.history = solver_->history();
   answer.regularisation = solver_->epsilon();
+  if (solver_->epsilon() > epsilon_) {
+    answer.advice = fmt::format(
+        "the sweeps at regularisation {0:.3g}, on the way to {1:.3g}, did not come near their "
+        "tolerance, and the results are of {0:.3g}; raise solve.max_sinkhorn, or "
+        "regularisation.final to {0:.3g} at least (unit: absolute)",
+        solver_->epsilon(), epsilon_);
+  }
   const std::vector<double> errors = solver_->errors();
   answer.marginal_error_l1 = *std::ranges::max_element(errors);
   const double mass = nodes_[0].total_mass;
@@ -223,8 +223,9 @@ void CyclePart::restore(const SavedState& saved) {
   auto state = read_numbers(saved, visit_state);
   begun_ = true;
   if (state.todo.empty() && !state.converged) {
-    // The last stage again, perhaps with other limits; nothing to extend it from.
-    state.todo = {state.epsilon};
+    // The last stage again, perhaps with other limits, and those after it; nothing to extend it
+    // from.
+    state.todo = solver_->stages_from(state.epsilon);
     state.past_epsilon = 0;
     state.past.clear();
   }

@@ -39,14 +39,14 @@ class CyclePart final : public Part {
   void order_nodes();
   std::vector<double> closing() const;
   std::vector<double> closing_by_formulas() const;
-  double largest_cost(const CycleProblem& cycle) const;
+  double largest_cost(const CycleProblem& cycle, double epsilon) const;
 
   const parallel::Communicator& comm_;
   Problem problem_;
   std::vector<GatheredMarginal> nodes_;  // in the order of the cycle
   std::vector<std::size_t> places_;      // of these among the part's marginals
   std::vector<double> weights_;          // of the edge from each node to the next one
-  double largest_cost_ = 0;
+  double largest_cost_ = 0, epsilon_ = 0;
   std::unique_ptr<CycleSolver> solver_;
   bool begun_ = false;
 };

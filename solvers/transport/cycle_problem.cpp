@@ -208,6 +208,9 @@ CycleData make_cycle_data(const parallel::Communicator& comm, const CycleProblem
   for (std::size_t k = 1; k + 1 < data.count(); ++k) {
     data.largest_cost += largest_of(data.edges[k]->entries);
   }
+  if (!std::isfinite(data.largest_cost)) {
+    refuse("the costs of the cycle are not finite: its points are too far apart");
+  }
   return data;
 }
 

@@ -195,7 +195,10 @@ void GraphJob::deliver() {
 void GraphJob::step(Piece& piece, const std::function<void()>& poll) {
   if (!part_) {
     part_ = make_part(group_comm(), piece.problem, piece.marginals, epsilon_, poll);
-    if (piece.saved) part_->restore(*piece.saved);
+    if (piece.saved) {
+      part_->restore(*piece.saved);
+      piece.earlier = std::ssize(part_->history());
+    }
     piece.saved.reset();
   } else if (!part_->finished()) {
     part_->advance(poll);
@@ -238,10 +241,16 @@ void GraphJob::gather_status() {
   any_begun_ = done.back() > 0;
 }
 
-// Stages that are over, in the parts of the first rank's group.
+// Stages that are over, in the parts of the first rank's group; those of a checkpoint were reported
+// when they were solved.
 void GraphJob::report(run::Context& context) {
   for (std::size_t p = 0; p < pieces_.size(); ++p) {
     const auto& history = pieces_[p].history;
+    if (reported_[p] < pieces_[p].earlier) {
+      reported_[p] = pieces_[p].earlier;
+      context.log(fmt::format("part {}: {} regularisation{} done before", p, reported_[p],
+                              reported_[p] == 1 ? " was" : "s were"));
+    }
     for (; reported_[p] < std::ssize(history); ++reported_[p]) {
       const StageReport& stage = history[static_cast<std::size_t>(reported_[p])];
       context.log(

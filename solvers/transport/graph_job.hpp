@@ -43,6 +43,7 @@ class GraphJob final : public ResultJob {
     std::vector<Marginal> marginals;
     std::optional<SavedState> saved;  // of a checkpoint; of a part that is done
     std::vector<StageReport> history;
+    std::int64_t earlier = 0;  // stages of it that a checkpoint brought
     std::optional<Answer> answer;
   };
   void load_problem(run::Context& context);

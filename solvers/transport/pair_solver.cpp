@@ -19,8 +19,6 @@ constexpr std::int64_t coarsest_points = 256;
 constexpr std::int64_t small_plan = std::int64_t{1} << 20U;
 // Pairs within so many regularisations of the potentials take part in the exact solution.
 constexpr double cut_units = 20;
-// Least regularisation that doubles resolve beside the largest cost.
-constexpr double least_share = 1e-14;
 // Below so many costs of a move by one spacing nothing is gained but work (transport_robust 3).
 constexpr double sharpest_share = 1.0 / 64;
 // Its start need not be better than that (L1 error of a marginal).
@@ -61,16 +59,6 @@ void set_maps(const Plan& plan, NodeAnswer& x, NodeAnswer& y) {
     plan.multiply_transposed(at_x, at_y);
     for (std::size_t i = 0; i < at_y.size(); ++i) y.map[i * d + j] = at_y[i] / y.transported[i];
   }
-}
-
-// Regularisations that a double cannot tell from zero beside the largest cost are refused.
-void check_resolution(double epsilon, double largest_cost) {
-  if (epsilon >= least_share * largest_cost) return;
-  throw parallel::Error(
-      parallel::ExitCode::input_data,
-      fmt::format("the regularisation {:.3g} is below what doubles resolve beside the largest cost "
-                  "{:.3g}; raise regularisation.final to {:.3g} at least, or use method: exact",
-                  epsilon, largest_cost, least_share * largest_cost));
 }
 
 MultiscaleOptions options_of(const Problem& problem, double epsilon, bool only_sinkhorn, int ranks,
@@ -139,7 +127,9 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
   if (problem.method == Method::exact) {  // the start may be as rough as doubles want it
     epsilon_ = std::max(epsilon_, least_share * largest_cost_);
   }
-  check_resolution(epsilon_, largest_cost_);
+  // Graphs have no exact method.
+  check_resolution(epsilon_, largest_cost_, edge_text(a.name, b.name),
+                   problem.shape == Shape::pair ? ", or use method: exact" : "");
   const double step = matrix ? 0 : cost_->of_distance(spacing);
   choose(problem, !matrix && epsilon_ > fattest_newton * step);
   if (epsilon_ < sharpest_share * step && method_ == "newton") {
@@ -154,11 +144,8 @@ PairSolver::PairSolver(const parallel::Communicator& comm, const Problem& proble
   options.mass = mass_;
   options.mass_product = a.total_mass * b.total_mass;
   options.rows = rows_.get();
-  options.first_epsilon = matrix ? 64 * epsilon_ : largest_cost_ / 8;
-  if (problem.initial_regularisation) {
-    options.first_epsilon =
-        *problem.initial_regularisation / problem.final_regularisation * epsilon_;
-  }
+  options.first_epsilon =
+      first_regularisation(problem, epsilon_, matrix ? 64 * epsilon_ : largest_cost_ / 8);
   std::vector<Level> levels;
   if (has_levels(problem)) {
     const std::vector<double> anchor = anchor_of(comm, x, y, spacing, a.grid && b.grid);

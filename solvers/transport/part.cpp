@@ -8,6 +8,7 @@
 #include "transport/free_support_part.hpp"
 #include "transport/line_part.hpp"
 #include "transport/pair_solver.hpp"
+#include "transport/regularisation.hpp"
 #include "transport/spline_part.hpp"
 #include "transport/tensor_part.hpp"
 #include "transport/tree_solver.hpp"
@@ -95,6 +96,10 @@ std::unique_ptr<Part> make_part(const parallel::Communicator& comm, Problem prob
   }
   if (problem.method == Method::line) {
     return std::make_unique<LinePart>(comm, std::move(problem), marginals);
+  }
+  // Splines have costs of their own, free supports solve pairs: both check these.
+  if (!problem.spline && !problem.has_free_support()) {
+    check_resolution(comm, problem, marginals, epsilon);
   }
   if (problem.spline) {
     return std::make_unique<SplinePart>(comm, std::move(problem), marginals, epsilon);

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "transport/graph_job.hpp"
 #include "transport/job.hpp"
 #include "transport/tuples.hpp"
@@ -25,7 +27,10 @@ void warn_not_converged(run::Context& context, const Answer& answer, const Probl
 }
 
 void warn_wide_gap(run::Context& context, const Answer& answer) {
-  if (!(answer.gap_relative > wide_gap)) return;
+  // A cost of zero has no share, and a gap far below the regularisation is sharp enough.
+  constexpr double sharp = 1e-3;
+  if (!(answer.gap_relative > wide_gap) || !std::isfinite(answer.gap_relative)) return;
+  if (answer.gap_absolute < sharp * answer.regularisation) return;
   context.warn(
       fmt::format("the gap is {:.3g} of the cost: the cost is about as small as the "
                   "regularisation; lower regularisation.final for a sharper answer",

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "parallel/exact_sum.hpp"
+#include "transport/regularisation.hpp"
 #include "transport/spline_edge.hpp"
 
 namespace mensura::transport {
@@ -129,8 +130,13 @@ void SplineSolver::add_edges(std::span<const Cloud> positions) {
     edges_.push_back(std::make_unique<Edge>(std::move(from), std::move(to), step, comm_));
     const Edge& edge = *edges_.back();
     const Box x = box_around(comm_, {&edge.from}), y = box_around(comm_, {&edge.to});
-    most = std::max(most, edge.cost.most(x.centre().data(), x.half().data(), y.centre().data(),
-                                         y.half().data()));
+    const double largest =
+        edge.cost.most(x.centre().data(), x.half().data(), y.centre().data(), y.half().data());
+    const auto name = [&](std::size_t time) {
+      return options_.names.empty() ? std::to_string(time) : options_.names[time];
+    };
+    check_resolution(options_.epsilon, largest, edge_text(name(k), name(k + 1)));
+    most = std::max(most, largest);
   }
   epsilons_ = {options_.epsilon};
   const double first = options_.first_epsilon > 0 ? options_.first_epsilon : most / 4;

@@ -26,7 +26,8 @@ struct VelocityGrid {
 };
 
 struct SplineOptions {
-  std::vector<double> times;  ///< of the marginals, ascending
+  std::vector<double> times;         ///< of the marginals, ascending
+  std::vector<std::string> names{};  ///< of the marginals, for messages; empty: their numbers
   VelocityGrid velocities;
   double epsilon = 1;                ///< the last regularisation, absolute
   double first_epsilon = 0;          ///< 0: a quarter of the largest cost of an edge

@@ -53,14 +53,12 @@ VelocityGrid velocities_of(const Problem& problem, int dimension) {
 SplineOptions options_of(const Problem& problem, int dimension, double epsilon) {
   SplineOptions options;
   options.times = problem.spline->times;
+  for (const MarginalSpec& marginal : problem.marginals) options.names.push_back(marginal.name);
   options.velocities = velocities_of(problem, dimension);
   options.epsilon = epsilon;
   options.tolerance = problem.tolerance;
   options.max_sweeps = problem.max_sinkhorn;
-  if (problem.initial_regularisation) {
-    options.first_epsilon =
-        epsilon * *problem.initial_regularisation / problem.final_regularisation;
-  }
+  options.first_epsilon = first_regularisation(problem, epsilon, 0);
   return options;
 }
 

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+
+#include "parallel/error.hpp"
 
 namespace mensura::transport {
 
@@ -16,6 +19,7 @@ constexpr double same = 1 + 1e-12;
 
 std::deque<Stage> plan_stages(const std::vector<double>& units, double first, double last,
                               double tolerance) {
+  parallel::require(std::isfinite(first), "stages begin at a finite regularisation");
   std::deque<Stage> stages;
   const auto add = [&](std::size_t level, double epsilon) {
     const double allowed = std::max(epsilon, last);

@@ -21,6 +21,8 @@ using parallel::ExitCode;
 
 // Regularisations fall by this factor; all but the last are solved to the loose tolerance.
 constexpr double fall = 4, loose_tolerance = 1e-3;
+// Or until they have taken so many sweeps.
+constexpr std::int64_t loose_sweeps = 200;
 // A Newton step changes no exponent by more than this, in the first trial of so many.
 constexpr double longest_step = 4;
 constexpr int most_halvings = 12;
@@ -141,6 +143,9 @@ std::vector<double> falling(std::span<const DenseEdge> edges, const TensorOption
   }
   std::vector<double> result{options.epsilon};
   const double first = options.first_epsilon > 0 ? options.first_epsilon : range;
+  if (!std::isfinite(first)) {
+    throw Error(ExitCode::input_data, "the costs of the tensor are too large for doubles");
+  }
   while (result.back() * fall <= first) result.push_back(result.back() * fall);
   std::ranges::reverse(result);
   return result;
@@ -265,6 +270,8 @@ bool TensorSolver::newton(const std::function<void()>& poll) {
 bool TensorSolver::step(const std::function<void()>& poll) {
   const double tolerance =
       last_stage() ? options_.tolerance : std::max(loose_tolerance, options_.tolerance);
+  const std::int64_t limit =
+      last_stage() ? options_.max_sweeps : std::min(options_.max_sweeps, loose_sweeps);
   auto rest = slices_.sums(slices_.innermost(), at_, epsilons_[stage_], poll);
   if (sweeps_ > 0) {
     // A sweep's last node is exact.
@@ -276,7 +283,7 @@ bool TensorSolver::step(const std::function<void()>& poll) {
     idle_ = now < least_ / 2 || newton_ == 0 ? 0 : idle_ + 1;
     if (idle_ == 0) least_ = now;
     const bool resolved = measured <= most_units * rounding && idle_ >= most_idle;
-    if (converged_ || resolved || sweeps_ >= options_.max_sweeps) return true;
+    if (converged_ || resolved || sweeps_ >= limit) return true;
     if (sweeps_ >= options_.warm_sweeps && newton(poll)) {
       rest = slices_.sums(slices_.innermost(), at_, epsilons_[stage_], poll);
     }

@@ -10,6 +10,7 @@
 #include "parallel/exact_sum.hpp"
 #include "transport/certificate.hpp"
 #include "transport/cost.hpp"
+#include "transport/regularisation.hpp"
 #include "transport/seidl.hpp"
 #include "transport/state_numbers.hpp"
 
@@ -50,10 +51,7 @@ TensorOptions options_of(const Problem& problem, double epsilon) {
   TensorOptions options;
   options.epsilon = epsilon;
   options.tolerance = problem.tolerance;
-  if (problem.initial_regularisation) {
-    options.first_epsilon =
-        epsilon * *problem.initial_regularisation / problem.final_regularisation;
-  }
+  options.first_epsilon = first_regularisation(problem, epsilon, 0);
   // A Newton step is followed by a sweep.
   const bool sweeps = problem.method == Method::sinkhorn;
   options.warm_sweeps = sweeps ? problem.max_sinkhorn : problem.warm_sweeps;
@@ -78,6 +76,8 @@ TensorPart::TensorPart(const parallel::Communicator& comm, Problem problem,
     for (const double c : edge.cost) {
       if (std::isfinite(c)) most = std::max(most, std::abs(c));
     }
+    check_resolution(epsilon, edge.weight * most,
+                     edge_text(nodes_[edge.from].name, nodes_[edge.to].name));
     largest_cost_ += edge.weight * most;
   }
   NodeFields masses;

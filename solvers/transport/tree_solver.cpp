@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "transport/edge_kernels.hpp"
 #include "transport/over_relaxation.hpp"
+#include "transport/regularisation.hpp"
 #include "transport/search.hpp"
 
 namespace mensura::transport {
@@ -26,6 +28,8 @@ constexpr double loose_newton = 3e-3;
 // Pairs that the sweeps between two safe points may visit.
 constexpr double pairs_between_stops = 2e10;
 constexpr std::int64_t most_insertions = 6;
+// Errors below so many units in the last place of a potential are rounding.
+constexpr double most_units = 10;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -90,9 +94,7 @@ TreeSolver::TreeSolver(const parallel::Communicator& comm, Problem problem,
   double first = 0;
   for (const Cost& cost : costs_) first = std::max(first, cost.of_distance(diameter) / 8);
   for (std::size_t level = 0; level < layers_.size(); ++level) units.push_back(unit_of(level));
-  if (problem_.initial_regularisation) {
-    first = *problem_.initial_regularisation / problem_.final_regularisation * epsilon_;
-  }
+  first = first_regularisation(problem_, epsilon_, first);
   todo_ = plan_stages(units, first, epsilon_, problem_.tolerance);
   for (std::size_t s = 0; s + 1 < todo_.size(); ++s) {
     todo_[s].tolerance = std::max(todo_[s].tolerance, loose_newton);
@@ -320,13 +322,25 @@ void TreeSolver::report() {
   history_.push_back(std::move(entry));
 }
 
+// Collective. Relative change of a plan's entries by one unit in the last place of a potential.
+double TreeSolver::resolution(const NodePotentials& at) const {
+  double most = 0;
+  for (const auto& node : at) {
+    for (const double value : node) most = std::max(most, std::abs(value));
+  }
+  return std::numeric_limits<double>::epsilon() * comm_.max(most) / todo_.front().epsilon;
+}
+
 // Takes the result, or puts a milder regularisation before the one that failed.
 void TreeSolver::finish_stage(bool accepted) {
   const Stage stage = todo_.front();
   report();
   seconds_ = 0;
   begun_ = false;
-  const bool milder = !by_sweeps_ && !accepted && inserted_ < most_insertions &&
+  // An error that rounding explains would not be smaller from a milder start.
+  const bool rounded =
+      !by_sweeps_ && newton_->report().error_l1 < most_units * resolution(newton_->potentials());
+  const bool milder = !by_sweeps_ && !accepted && !rounded && inserted_ < most_insertions &&
                       past_epsilon_ > stage.epsilon && past_.size() == tree_.nodes() &&
                       !past_.empty();
   if (milder) {

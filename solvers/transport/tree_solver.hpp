@@ -80,6 +80,7 @@ class TreeSolver final : public Part {
                     const std::function<void()>& poll);
   bool sweep(const std::function<void()>& poll);
   NodePotentials first_guess(const Stage& stage, const std::function<void()>& poll);
+  double resolution(const NodePotentials& at) const;
   void finish_stage(bool accepted);
   void report();
   bool find_plans(const std::function<void()>& poll);

@@ -68,8 +68,7 @@ std::optional<Ending> Loop::step() {
   last_step_ = tools_.clock.elapsed() - start;  // the slowest rank's counts: see agree()
   ++state_.steps;
   ++steps_here_;
-  state_.step_seconds.push_back(last_step_);
-  state_.step_done.push_back(job_.progress().done);
+  state_.history.add(last_step_, job_.progress().done);
   return std::nullopt;
 }
 
@@ -163,8 +162,8 @@ void Loop::checkpoint() {
   const auto phase = tools_.timers.phase("checkpoint");
   const double start = tools_.clock.elapsed();
   state_.seconds = state_.earlier_seconds + start;
-  const auto own_bytes =
-      static_cast<std::int64_t>(tools_.identity.resolved.size()) + 16 * state_.steps + (1 << 16);
+  const auto own_bytes = static_cast<std::int64_t>(tools_.identity.resolved.size()) +
+                         16 * std::ssize(state_.history.done()) + (1 << 16);
   output::CheckpointWriter writer(tools_.comm, tools_.checkpoint_folder, state_.steps,
                                   job_.checkpoint_bytes() + own_bytes);
   state_.warnings = tools_.log.warnings();

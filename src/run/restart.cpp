@@ -133,8 +133,8 @@ void save_state(output::CheckpointWriter& checkpoint, const Identity& identity,
   checkpoint.replicated("run/resolved", identity.resolved);
   checkpoint.replicated("run/counts", std::span<const std::int64_t>(counts));
   checkpoint.replicated("run/seconds", std::span<const double>(seconds));
-  checkpoint.replicated("run/step_seconds", std::span<const double>(state.step_seconds));
-  checkpoint.replicated("run/step_done", std::span<const std::int64_t>(state.step_done));
+  checkpoint.replicated("run/step_seconds", std::span<const double>(state.history.seconds()));
+  checkpoint.replicated("run/step_done", std::span<const std::int64_t>(state.history.done()));
   std::string warnings;
   for (const auto& warning : state.warnings) warnings += warning + '\0';
   checkpoint.replicated("run/warnings", warnings);
@@ -149,8 +149,8 @@ LoopState load_state(const output::CheckpointReader& checkpoint) {
   state.steps = counts[0];
   state.restarts = counts[1];
   state.seconds = seconds[0];
-  state.step_seconds = checkpoint.reals("run/step_seconds");
-  state.step_done = checkpoint.integers("run/step_done");
+  state.history = {state.steps, checkpoint.reals("run/step_seconds"),
+                   checkpoint.integers("run/step_done")};
   std::istringstream warnings(checkpoint.text("run/warnings"));
   for (std::string warning; std::getline(warnings, warning, '\0');) {
     state.warnings.push_back(warning);

@@ -9,6 +9,7 @@
 #include "output/checkpoint.hpp"
 #include "parallel/communicator.hpp"
 #include "run/folder.hpp"
+#include "run/step_history.hpp"
 
 namespace mensura::run {
 
@@ -27,9 +28,7 @@ struct LoopState {
   double seconds = 0;          ///< wall time of all segments so far
   double earlier_seconds = 0;  ///< of these, before this segment
   std::int64_t restarts = 0;
-  // One entry per step.
-  std::vector<double> step_seconds;
-  std::vector<std::int64_t> step_done;
+  StepHistory history;
   std::vector<std::string> warnings;  ///< of all segments so far
 };
 

@@ -83,10 +83,10 @@ void add_job(Value& root, const output::Record& job) {
 
 Value loop_history(const LoopState& loop) {
   Value::Array entries;
-  for (std::size_t i = 0; i < loop.step_seconds.size(); ++i) {
-    entries.emplace_back(Value::Object{{"step", static_cast<std::int64_t>(i) + 1},
-                                       {"seconds", loop.step_seconds[i]},
-                                       {"done", loop.step_done[i]}});
+  const StepHistory& history = loop.history;
+  for (std::size_t i = 0; i < history.size(); ++i) {
+    entries.emplace_back(Value::Object{
+        {"step", history.step(i)}, {"seconds", history.seconds()[i]}, {"done", history.done()[i]}});
   }
   return entries;
 }

@@ -29,8 +29,8 @@ struct RunFacts {
 /// "2026-03-01T12:00:00Z"; local.
 std::string utc_now();
 
-/// Local. One entry per step: its number, seconds and the work done so far. The history of a job
-/// that keeps none of its own.
+/// Local. One entry per step, or for as many as StepHistory thins them to: the last one's number,
+/// their seconds and the work done so far. The history of a job that keeps none of its own.
 output::Value loop_history(const LoopState& loop);
 
 /// Collective. The text of run.json: what the run knows, then the job's entries (results, history

@@ -50,6 +50,24 @@ refused 2 3 densities.yaml "marginals.g.density=x - 0.5" "'x - 0.5'" "row 0, col
 refused 2 3 densities.yaml "normalise=false;partial={mass: 100}" "partial.mass is 100"
 refused 2 3 images.yaml "method=line" "line is for one dimension"
 
+# Costs that overflow, or leave nothing of the regularisation: no endless ladder of stages.
+cat > graph.yaml << 'DECK'
+marginals:
+  f: {density: "1 + x", shape: 8}
+  g: {density: "2 - x", shape: 8}
+  h: {density: "1", shape: 8}
+regularisation: {final: 0.01, unit: absolute}
+DECK
+for ranks in 1 2; do
+  refused $ranks 3 graph.yaml 'graph={shape: cycle, closing: ["x*1e200"]}' "'h' and 'f'" "not finite"
+  refused $ranks 3 graph.yaml 'graph={shape: cycle, closing: ["1e50*x"]}' "doubles resolve"
+  refused $ranks 3 graph.yaml \
+    "graph={shape: star};marginals.z={free: true, like: f};regularisation.final=1e-300" \
+    "'f' and 'z'" "doubles resolve"
+done
+refused 1 3 densities.yaml "regularisation={final: 1e-300, unit: absolute}" "doubles resolve" \
+  "method: exact"
+
 # Files.
 head -c 3000 measures.h5 > truncated.h5
 for file in truncated.h5 missing.h5; do

@@ -138,6 +138,9 @@ for case in "tensor 5 2 3" "tensor 8 1 2" "cycle 6 2 1" "cycle 20 3 2" "spline 5
   # Trajectories of a cycle are drawn anew; nothing else is lost.
   expect_true "$(sweeps_of "$folder") <= 1.5 * $(sweeps_of "$deck-1")" "$what: sweeps"
   expect_true "$(sweeps_of "$folder") > 0" "$what: sweeps"
+  # What the first run told is not told again.
+  twice=$(grep -o "part 0: level.*regularisation [^:]*" "$folder/log.txt" | sort | uniq -d)
+  [ -z "$twice" ] || fail "$what: reported twice: $twice"
 done
 
 # A run that was given too few sweeps goes on with more.

@@ -13,6 +13,7 @@
 #include "transport/cycle_messages.hpp"
 #include "transport/cycle_pairs.hpp"
 #include "transport/cycle_problem.hpp"
+#include "transport/cycle_rounding.hpp"
 #include "transport/cycle_sweep.hpp"
 
 namespace {
@@ -326,6 +327,62 @@ TEST(CycleCoarse, MatrixOfAPermutationIsExact) {
     }
   }
   EXPECT_GT(off_node, 0.1);
+}
+
+// The rounded plan, path by path: conditional on x_0 as it should be, and at every node less what
+// is above its mass.
+TEST(CycleRounding, PathsKeepTheMarginals) {
+  const Communicator comm = Communicator::world();
+  const double epsilon = 0.05;
+  const CycleProblem problem = random_cycle({11, 5, 6, 4}, 2);
+  const CycleData data = make_cycle_data(comm, problem);
+  CycleSweep sweep(comm, data);
+  sweep.set_epsilon(epsilon);
+  sweep.potentials() = random_potentials(data);
+  sweep.refresh(std::numeric_limits<double>::infinity(), {});
+  std::vector<std::vector<std::size_t>> paths;
+  std::vector<Wide> masses, starts(data.nodes[0].size, 0);
+  each_path(data, problem, sweep.potentials(), epsilon,
+            [&](const std::vector<std::size_t>& x, Wide mass) {
+              paths.push_back(x);
+              masses.push_back(mass);
+              starts[x[0]] += mass;
+            });
+  for (std::size_t p = 0; p < paths.size(); ++p) {
+    masses[p] *= data.nodes[0].mass[paths[p][0]] / starts[paths[p][0]];
+  }
+  const auto marginal = [&](std::size_t k) {
+    std::vector<Wide> sums(data.nodes[k].size, 0);
+    for (std::size_t p = 0; p < paths.size(); ++p) sums[paths[p][k]] += masses[p];
+    return sums;
+  };
+  for (std::size_t k = 1; k < data.count(); ++k) {
+    const auto sums = marginal(k);
+    for (std::size_t p = 0; p < paths.size(); ++p) {
+      masses[p] *= std::min(Wide(1), data.nodes[k].mass[paths[p][k]] / sums[paths[p][k]]);
+    }
+  }
+  Wide cost = 0, total = 0;
+  for (std::size_t p = 0; p < paths.size(); ++p) {
+    total += masses[p];
+    for (std::size_t k = 0; k < data.count(); ++k) {
+      const std::size_t next = (k + 1) % data.count();
+      const Wide z = Wide(data.nodes[k].coordinates[paths[p][k]]) -
+                     data.nodes[next].coordinates[paths[p][next]];
+      cost += masses[p] * problem.weights[k] * z * z;
+    }
+  }
+  const RoundedCycle rounded = rounded_cycle(sweep, comm, {});
+  EXPECT_NEAR(rounded.cost, static_cast<double>(cost), 1e-14);
+  EXPECT_NEAR(rounded.remainder, static_cast<double>(1 - total), 1e-14);
+  EXPECT_GT(rounded.remainder, 0.05);  // the potentials are no solution
+  for (std::size_t k = 0; k < data.count(); ++k) {
+    const auto sums = marginal(k);
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      EXPECT_NEAR(rounded.missed[k][i], data.nodes[k].mass[i] - static_cast<double>(sums[i]),
+                  1e-14);
+    }
+  }
 }
 
 // On a linear iteration with three slow modes the fourth difference ends it.

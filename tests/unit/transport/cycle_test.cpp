@@ -318,6 +318,26 @@ TEST(Cycle, SmallRegularisation) {
   EXPECT_NEAR(bounds.primal, discrete_optimum(6), 6 * 6.0 / 12 / (48 * 48) + 1e-3);
 }
 
+// Costs so large that doubles hardly resolve the regularisation: bounds hold, where the rounded
+// plan used to lose up to 1e-6 of its mass, and of its cost.
+TEST(Cycle, BoundsHoldWherePlansAreResolvedRoughly) {
+  const Communicator comm = Communicator::world();
+  CycleOptions rough = options(1e-2, 1e-9);
+  rough.max_sweeps = 300;
+  for (const double stretch : {1e3, 1e4, 1e5}) {
+    CycleProblem problem;
+    for (std::uint64_t k = 0; k < 3; ++k) problem.nodes.push_back(random_set(1, 16, k + 1));
+    problem.weights = {1, 1, 1};
+    for (const double x : problem.nodes[0].coordinates) problem.closing.push_back(stretch * x);
+    CycleSolver solver(comm, problem, rough);
+    run(solver);
+    const CycleCertificate bounds = solver.certify({});
+    EXPECT_GE(bounds.primal, bounds.dual) << stretch;
+    EXPECT_LE(bounds.primal - bounds.dual, 1e-4 * bounds.dual) << stretch;
+    EXPECT_LE(bounds.remainder, 1e-4) << stretch;
+  }
+}
+
 // Sweeps reach the same solution without corrections, in many more rounds.
 TEST(Cycle, CorrectionsSaveSweeps) {
   const Communicator comm = Communicator::world();
@@ -341,6 +361,43 @@ TEST(Cycle, SaysWhenSweepsRunOut) {
   run(solver);
   EXPECT_FALSE(solver.converged());
   EXPECT_GT(solver.error_l1(), 1e-10);
+}
+
+// One sweep per stage comes nowhere near: the next stages are not tried. With more of them the rest
+// of the ladder follows.
+TEST(Cycle, AHopelessStageEndsTheLadder) {
+  const Communicator comm = Communicator::world();
+  CycleOptions few = options(1e-4, 1e-7);
+  few.max_sweeps = 1;
+  CycleSolver solver(comm, flow(24, 6, reversed), few);
+  run(solver);
+  EXPECT_FALSE(solver.converged());
+  EXPECT_GT(solver.epsilon(), 10 * few.epsilon);
+  EXPECT_GT(solver.history().back().error_l1, 10 * few.stage_tolerance);
+  EXPECT_EQ(solver.history().back().regularisation, solver.epsilon());
+  few.max_sweeps = 2000;
+  CycleSolver again(comm, flow(24, 6, reversed), few);
+  auto state = solver.state();
+  state.todo = again.stages_from(state.epsilon);
+  ASSERT_FALSE(state.todo.empty());
+  EXPECT_EQ(state.todo.front(), solver.epsilon());
+  EXPECT_EQ(state.todo.back(), few.epsilon);
+  again.resume(state);
+  run(again);
+  EXPECT_TRUE(again.converged());
+  EXPECT_EQ(again.epsilon(), few.epsilon);
+}
+
+// Where doubles hardly resolve the regularisation errors stop falling, and the sweeps with them.
+TEST(Cycle, RoundingEndsTheSweeps) {
+  const Communicator comm = Communicator::world();
+  CycleOptions rough = options(1e-2, 1e-9);
+  rough.max_sweeps = 100000;
+  CycleSolver solver(comm, flow(16, 3, [](double x) { return 1e5 * x; }), rough);
+  run(solver);
+  EXPECT_FALSE(solver.converged());
+  EXPECT_LT(solver.error_l1(), 1e-3);
+  EXPECT_LT(solver.history().back().sinkhorn, 1000);
 }
 
 void expect_refused(const CycleProblem& problem, const std::string& part) {
@@ -378,6 +435,9 @@ TEST(Cycle, RefusesWhatIsNone) {
   bad = good;
   bad.nodes[1].coordinates[0] = std::nan("");
   expect_refused(bad, "not a finite number");
+  bad = good;
+  bad.closing[2] = 1e200;
+  expect_refused(bad, "points are too far apart");
   bad = good;
   bad.nodes[1] = random_set(2, 5, 1);
   expect_refused(bad, "dimension 2, node 0 of dimension 1");

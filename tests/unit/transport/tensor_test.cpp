@@ -337,6 +337,26 @@ TEST(Tensor, RestartContinues) {
   }
 }
 
+// Stages before the last one are only a start: they end after 200 sweeps at most, whatever the last
+// one may take.
+TEST(Tensor, SweepsOfAllStagesButTheLastAreFew) {
+  const Communicator comm = Communicator::world();
+  const TensorProblem problem = random_problem({9, 8, 7}, 1e-4, false);
+  TensorOptions sweeps;
+  sweeps.epsilon = problem.epsilon;
+  sweeps.tolerance = 1e-12;
+  sweeps.max_sweeps = sweeps.warm_sweeps = 1000;
+  TensorSolver solver(comm, problem.masses, edges_of(problem), sweeps);
+  while (!solver.finished()) solver.advance([] {});
+  ASSERT_GT(solver.history().size(), 3U);
+  std::int64_t most = 0;
+  for (std::size_t s = 0; s + 1 < solver.history().size(); ++s) {
+    most = std::max(most, solver.history()[s].sinkhorn);
+  }
+  EXPECT_EQ(most, 200);
+  EXPECT_GT(solver.history().back().sinkhorn, 200);
+}
+
 TEST(Tensor, StopsUnconvergedWhereThereIsNoPlan) {
   // One point of each node has more than half of the mass and may not meet the other one.
   const Communicator comm = Communicator::world();
