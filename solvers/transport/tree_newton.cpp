@@ -11,7 +11,7 @@ namespace mensura::transport {
 namespace {
 
 // Constants of reference/transport_robust 4.
-constexpr double most_move = 20;   // of a free marginal's logarithm in a step
+constexpr double most_move = 20;   // of a free marginal's logarithm or a potential in a step
 constexpr double most_growth = 2;  // of a point's mass in the plan, by the linear model
 constexpr double first_kappa = 0.01, least_kappa = 1e-3;
 constexpr double most_shift = 1;
@@ -21,8 +21,17 @@ constexpr double resolved = 1e-13;      // relative change that the objective ca
 constexpr double least_damping = 1e-3;  // relative to the first trial
 constexpr int most_solves = 4;          // per step, with larger and larger shifts
 constexpr int rescue_sweeps = 10;
+// Points that lack mass to so little, relative to it, and so many sweeps to feed them. All of them
+// together may lack the last: more than rounding, less than any tolerance.
+constexpr int most_feeding = 100;
+constexpr double negligible = 1e-12;
+constexpr double too_much = 2;      // error that sweeps mend better than steps
 constexpr double found_here = 0.1;  // drift since the search
 constexpr double carries = 1e-14;   // of the largest marginal: points that steps must respect
+// So many steps that do not halve the error must raise the objective by so many times eps times the
+// mass in the wrong place: masses on a long way do, at up to `most_move` eps in a step.
+constexpr std::int64_t patience = 12;
+constexpr double worth = 10;
 // A free node's marginal must stand in for its exact one: outer solves need not be better.
 constexpr double loosest = 0.1, tightest = 1e-4;
 // Preconditioners of many solves may leave out more than those of one: a smaller share where a
@@ -33,6 +42,20 @@ constexpr double first_share = 1e-3, next_share = 1e-2;
 constexpr double first_accuracy = 1e-5, least_accuracy = 1e-12, next_accuracy = 1e-3;
 
 }  // namespace
+
+bool Standstill::reached(double now, double value, double unit) {
+  if (now < error / 2) {
+    error = now;
+    objective = value;
+    steps = 0;
+    return false;
+  }
+  if (++steps < patience) return false;
+  if (!(value - objective > worth * unit * error)) return true;
+  objective = value;
+  steps = 0;
+  return false;
+}
 
 TreeNewton::TreeNewton(TreePlans& plans, TreeMessages& full, NodePotentials start,
                        const Options& options)
@@ -50,9 +73,34 @@ double TreeNewton::rho(std::size_t node) const {
   return all.empty() ? std::numeric_limits<double>::infinity() : all[node];
 }
 
+// Are there points of some mass that the plan of all pairs gives next to none, so that no pair of
+// theirs would be in the supports, or does it give far too much elsewhere?
+bool TreeNewton::starved() const {
+  const double little = std::exp(-SparsePlan::log_threshold);
+  parallel::ExactSum lacking;
+  for (std::size_t k = 0; k < at_.size(); ++k) {
+    if (plans_.tree().free(k)) continue;
+    const std::vector<double> sums = full_.marginal(k, at_);
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const double target = target_mass(plans_.clouds()[k]->mass[i], at_[k][i], rho(k));
+      if (sums[i] < little * target) lacking.add(target);
+    }
+  }
+  parallel::reduce(plans_.comm(), std::span(&lacking, 1));
+  return lacking.value() > negligible * options_.mass ||
+         full_.error(at_) > too_much * options_.mass;
+}
+
+// Supports are found where nobody starves. What is not in them is lost to steps and to their
+// sweeps: a few sweeps over all pairs raise such points by whatever it takes.
 bool TreeNewton::search(const std::function<void()>& poll) {
-  full_.gather(at_, poll);
-  full_.spread(at_, poll);
+  for (int s = 0;; ++s) {
+    full_.gather(at_, poll);
+    full_.spread(at_, poll);
+    if (s == most_feeding || !starved()) break;
+    full_.sweep(at_, 1, poll);
+    ++report_.sweeps;
+  }
   ++report_.searches;
   if (!plans_.search(at_, full_, options_.most_pairs)) return false;
   report_.plan_per_row = std::max(report_.plan_per_row, plans_.fattest_row());
@@ -85,6 +133,7 @@ bool TreeNewton::resume(const Memory& memory, const std::function<void()>& poll)
   floor_ = memory.floor;
   least_share_ = memory.least_share;
   accuracy_ = memory.accuracy;
+  standstill_ = memory.standstill;
   state_ = evaluate(at_);
   return true;
 }
@@ -166,6 +215,10 @@ TreeNewton::Way TreeNewton::direction() {
     report_.laplacian_per_row = std::max(report_.laplacian_per_row, solver.entries_per_row());
     if (solver.inner() > LaplacianSolver::many_iterations) least_share_ *= next_share;
     if (way.good) {
+      // Where there is next to no mass the systems are solved to nothing but noise.
+      for (std::vector<double>& change : way.change) {
+        for (double& value : change) value = std::clamp(value, -most_move, most_move);
+      }
       parallel::ExactSum slope;
       double top = 0, most = 0;
       for (std::size_t k = 0; k < tree.nodes(); ++k) {
@@ -242,29 +295,45 @@ bool TreeNewton::settle(const std::function<void()>& poll) {
 }
 
 // After a step: sweeps, and where the potentials have drifted the supports anew. These may hold
-// pairs that have come to weigh more than the step gained: then it is taken back. False when the
-// plans no longer fit.
+// pairs that have come to weigh more than the step gained. Sweeps over all pairs know them; where
+// they do not mend it, the step is taken back for some of them. False when the plans no longer fit.
 bool TreeNewton::follow(const NodePotentials& before, const State& old, int sweeps,
                         const std::function<void()>& poll) {
+  const NodePotentials stepped = at_;
   plans_.sweep(at_, sweeps);
   report_.sweeps += sweeps;
   const bool drifted = plans_.drift(at_) > SparsePlan::margin;
   if (drifted && !search(poll)) return false;
   state_ = evaluate(at_);
-  const double lost = old.objective - state_.objective;
-  if (drifted && !(lost <= resolved * std::abs(old.objective)) && !(state_.error < old.error)) {
-    at_ = before;
-    kappa_ *= 100;
-    if (!search(poll)) return false;
-    state_ = evaluate(at_);
-  }
+  const auto lost = [&] {
+    const double loss = old.objective - state_.objective;
+    return !(loss <= resolved * std::abs(old.objective)) && !(state_.error < old.error);
+  };
+  if (!drifted || !lost()) return true;
+  if (!sweep_all(stepped, sweeps, poll)) return false;
+  if (!lost()) return true;
+  kappa_ *= 100;
+  return sweep_all(before, rescue_sweeps, poll);
+}
+
+// False when the plans no longer fit.
+bool TreeNewton::sweep_all(const NodePotentials& from, int sweeps,
+                           const std::function<void()>& poll) {
+  at_ = from;
+  full_.gather(at_, poll);
+  for (int s = 0; s < sweeps; ++s) full_.sweep(at_, 1, poll);
+  report_.sweeps += sweeps;
+  if (!search(poll)) return false;
+  state_ = evaluate(at_);
   return true;
 }
 
 bool TreeNewton::step(const std::function<void()>& poll) {
   if (state_.largest < options_.tolerance && settle(poll)) return true;
   if (report_.steps >= options_.max_steps || !std::isfinite(state_.error) ||
-      stagnation_.reached(state_.largest)) {
+      stagnation_.reached(state_.largest) ||
+      standstill_.reached(state_.error, state_.objective,
+                          plans_.options().epsilon * options_.mass)) {
     return true;
   }
   ++report_.steps;
