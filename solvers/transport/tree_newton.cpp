@@ -11,7 +11,8 @@ namespace mensura::transport {
 namespace {
 
 // Constants of reference/transport_robust 4.
-constexpr double most_move = 20;   // of a free marginal's logarithm or a potential in a step
+constexpr double most_move =
+    20;  // of a free marginal's logarithm or, where steps fail, a potential
 constexpr double most_growth = 2;  // of a point's mass in the plan, by the linear model
 constexpr double first_kappa = 0.01, least_kappa = 1e-3;
 constexpr double most_shift = 1;
@@ -215,10 +216,6 @@ TreeNewton::Way TreeNewton::direction() {
     report_.laplacian_per_row = std::max(report_.laplacian_per_row, solver.entries_per_row());
     if (solver.inner() > LaplacianSolver::many_iterations) least_share_ *= next_share;
     if (way.good) {
-      // Where there is next to no mass the systems are solved to nothing but noise.
-      for (std::vector<double>& change : way.change) {
-        for (double& value : change) value = std::clamp(value, -most_move, most_move);
-      }
       parallel::ExactSum slope;
       double top = 0, most = 0;
       for (std::size_t k = 0; k < tree.nodes(); ++k) {
@@ -252,6 +249,23 @@ TreeNewton::Way TreeNewton::direction() {
     kappa_ = std::max(10 * kappa_, 1e-9 / state_.error);
   }
   return way;
+}
+
+// Where there is next to no mass the systems are solved to nothing but noise, which must not hold
+// all points back. False when no way up is left.
+bool TreeNewton::bound(Way& way) const {
+  parallel::ExactSum slope;
+  for (std::size_t k = 0; k < way.change.size(); ++k) {
+    if (plans_.tree().free(k)) continue;
+    for (std::size_t i = 0; i < way.change[k].size(); ++i) {
+      double& change = way.change[k][i];
+      change = std::clamp(change, -most_move, most_move);
+      slope.add(state_.residuals[k][i] * change);
+    }
+  }
+  parallel::reduce(plans_.comm(), std::span(&slope, 1));
+  way.slope = plans_.options().epsilon * slope.value();
+  return way.slope > 0;
 }
 
 bool TreeNewton::line_search(const Way& way, double& damping) {
@@ -339,9 +353,10 @@ bool TreeNewton::step(const std::function<void()>& poll) {
   ++report_.steps;
   const NodePotentials before = at_;
   const State old = state_;
-  const Way way = direction();
+  Way way = direction();
   double damping = 0;
-  const bool good = way.good && line_search(way, damping);
+  bool good = way.good && line_search(way, damping);
+  if (way.good && !good) good = bound(way) && line_search(way, damping);
   if (!good && way.solved) {
     floor_ = std::max(floor_ / 100, least_floor);
     accuracy_ = std::max(accuracy_ * next_accuracy, least_accuracy);

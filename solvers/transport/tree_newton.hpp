@@ -129,6 +129,7 @@ class TreeNewton {
   State evaluate(const NodePotentials& at);
   NodePotentials bounded(NodePotentials residuals) const;
   Way direction();
+  bool bound(Way& way) const;
   bool line_search(const Way& way, double& damping);
   bool settle(const std::function<void()>& poll);
   bool follow(const NodePotentials& before, const State& old, int sweeps,
