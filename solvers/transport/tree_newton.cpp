@@ -20,7 +20,8 @@ constexpr double first_floor = 1e-7, least_floor = 1e-9;  // of the shift
 constexpr double decrease = 1e-4;                         // sufficient increase of the objective
 constexpr double resolved = 1e-13;      // relative change that the objective can show
 constexpr double least_damping = 1e-3;  // relative to the first trial
-constexpr int most_solves = 4;          // per step, with larger and larger shifts
+constexpr double short_damping = 0x1p-4;
+constexpr int most_solves = 4;  // per step, with larger and larger shifts
 constexpr int rescue_sweeps = 10;
 // Points that lack mass to so little, relative to it, and so many sweeps to feed them. All of them
 // together may lack the last: more than rounding, less than any tolerance.
@@ -268,9 +269,9 @@ bool TreeNewton::bound(Way& way) const {
   return way.slope > 0;
 }
 
-bool TreeNewton::line_search(const Way& way, double& damping) {
+bool TreeNewton::line_search(const Way& way, double most, double least, double& damping) {
   const double first = way.largest > most_move ? most_move / way.largest : 1.0;
-  for (damping = first; damping > least_damping * first; damping /= 2) {
+  for (damping = most * first; damping > least * first; damping /= 2) {
     NodePotentials trial = at_;
     const double scale = damping * plans_.options().epsilon;
     for (std::size_t k = 0; k < trial.size(); ++k) {
@@ -353,10 +354,14 @@ bool TreeNewton::step(const std::function<void()>& poll) {
   ++report_.steps;
   const NodePotentials before = at_;
   const State old = state_;
-  Way way = direction();
+  const Way way = direction();
   double damping = 0;
-  bool good = way.good && line_search(way, damping);
-  if (way.good && !good) good = bound(way) && line_search(way, damping);
+  bool good = way.good && line_search(way, 1, short_damping, damping);
+  if (way.good && !good) {
+    Way bounded = way;
+    good = (bound(bounded) && line_search(bounded, 1, least_damping, damping)) ||
+           line_search(way, short_damping, least_damping, damping);
+  }
   if (!good && way.solved) {
     floor_ = std::max(floor_ / 100, least_floor);
     accuracy_ = std::max(accuracy_ * next_accuracy, least_accuracy);

@@ -130,7 +130,7 @@ class TreeNewton {
   NodePotentials bounded(NodePotentials residuals) const;
   Way direction();
   bool bound(Way& way) const;
-  bool line_search(const Way& way, double& damping);
+  bool line_search(const Way& way, double most, double least, double& damping);
   bool settle(const std::function<void()>& poll);
   bool follow(const NodePotentials& before, const State& old, int sweeps,
               const std::function<void()>& poll);
