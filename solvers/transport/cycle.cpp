@@ -20,6 +20,8 @@ constexpr double hopeless = 10;
 // sweeps are rounding.
 constexpr double most_units = 10;
 constexpr std::int64_t most_idle = 50;
+// Of all nodes together: up to so many Newton's matrix is the Hessian itself.
+constexpr std::int64_t few_points = 512;
 constexpr double unknown = std::numeric_limits<double>::infinity();
 
 double seconds_now() {
@@ -48,8 +50,11 @@ void CycleSolver::Implementation::make_coarse() {
   constexpr double functions = 16;
   const double wanted = functions * static_cast<double>(data.count()) *
                         std::sqrt(data.largest_cost / 400 / sweep->epsilon());
-  const auto unknowns = static_cast<std::int64_t>(
+  auto unknowns = static_cast<std::int64_t>(
       std::clamp(wanted, 1.0, static_cast<double>(options.coarse_unknowns)));
+  std::int64_t points = 0;
+  for (const CycleNode& node : data.nodes) points += static_cast<std::int64_t>(node.size);
+  if (points <= std::min(few_points, options.coarse_unknowns)) unknowns = points;
   coarse = std::make_unique<CycleCoarse>(comm, data, unknowns, options.seed);
   std::vector<double> weights;
   for (const CycleNode& node : data.nodes) {
@@ -158,20 +163,21 @@ void CycleSolver::Implementation::measure(const std::function<void()>& poll) {
   report.dual_objective = dual * sweep->epsilon();
 }
 
-// A matrix serves while the error falls by a factor.
+// A drawn matrix serves while the error falls by a factor.
 void CycleSolver::Implementation::prepare_coarse(const std::function<void()>& poll) {
   const bool good_enough = sampled_error > 0 && sampled_error < close;
-  if (sampled_error == 0 || (error < 0.3 * sampled_error && !good_enough)) {
+  if (coarse->exact() || sampled_error == 0 || (error < 0.3 * sampled_error && !good_enough)) {
     const auto stage = static_cast<std::int64_t>(history.size());
     // The plan hardly changes any more: trajectories drawn before count on.
-    const bool more = sampled_error > 0 && sampled_error < settled;
+    const bool more = !coarse->exact() && sampled_error > 0 && sampled_error < settled;
     coarse->sample(*sweep, stage * options.max_sweeps + report.sinkhorn, more, poll);
     sampled_error = error;
     factored = -1;
   }
   // No larger than what the residual could be wrong by.
   shift = std::min(shift, std::min(1.0, error));
-  if (factored == shift || (good_enough && factored >= 0 && factored <= close)) return;
+  if (factored == shift || (!coarse->exact() && good_enough && factored >= 0 && factored <= close))
+    return;
   coarse->factor(shift, poll);
   anderson->clear();
   factored = shift;
@@ -180,7 +186,7 @@ void CycleSolver::Implementation::prepare_coarse(const std::function<void()>& po
 // `ratio` of the objective's gain to the slope is a half for a quadratic function and its own
 // matrix: near one the step was too short, near zero too long.
 void CycleSolver::Implementation::adapt_shift(double damping, double ratio) {
-  constexpr double least = 1e-8;
+  const double least = coarse->exact() ? 1e-12 : 1e-8;
   if (damping < 1 || ratio < 0.2) {
     shift *= 4;
   } else if (ratio > 0.65) {
@@ -237,7 +243,7 @@ void CycleSolver::Implementation::correct(const std::function<void()>& poll) {
   auto& u = sweep->potentials();
   const CycleSweep::Potentials start = u;
   ++report.newton;
-  if (accelerate(direction.values, poll)) return;
+  if (!coarse->exact() && accelerate(direction.values, poll)) return;
   double damping = 1;
   constexpr int most_trials = 6;
   for (int trial = 0; trial < most_trials; ++trial, damping *= 0.3) {

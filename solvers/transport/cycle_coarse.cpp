@@ -18,7 +18,8 @@ using linear::Eight;
 using linear::load;
 using linear::store;
 
-constexpr double weight_scale = 0x1p50;  // of the matrix in fixed point: entries are at most one
+// Of the matrix in fixed point: entries are at most one. Draws are coarser by themselves.
+constexpr double weight_scale = 0x1p50, exact_scale = 0x1p60;
 constexpr std::size_t trajectories_per_unknown = 8;
 constexpr std::size_t most_axes = 3;
 
@@ -82,6 +83,19 @@ CycleCoarse::CycleCoarse(const parallel::Communicator& comm, const CycleData& da
                          std::int64_t unknowns, std::uint64_t seed)
     : comm_(comm), data_(data), seed_(seed) {
   parallel::agree(comm, [&] {
+    std::size_t points = 0;
+    for (const CycleNode& node : data.nodes) points += node.size;
+    exact_ = static_cast<std::size_t>(unknowns) >= points;
+    if (exact_) {
+      for (const CycleNode& node : data.nodes) {
+        std::vector<Entry>& entries = entries_.emplace_back();
+        for (std::size_t i = 0; i < node.size; ++i) {
+          entries.push_back({static_cast<std::uint32_t>(total_++), 1});
+        }
+        corners_.push_back(1);
+      }
+      return;
+    }
     const auto wanted = static_cast<std::size_t>(unknowns) / data.count();
     for (std::size_t k = 0; k < data.count(); ++k) {
       // Below two points to a function there is nothing smooth about it.
@@ -160,6 +174,92 @@ class Draw {
 
 }  // namespace
 
+double CycleCoarse::scale() const noexcept {
+  return exact_ ? exact_scale : weight_scale;
+}
+
+// All pairs of points: for every column the chain of the other nodes, step by step from each.
+void CycleCoarse::sum(const CycleSweep& sweep, std::vector<std::int64_t>& gram) const {
+  const std::size_t count = data_.count(), columns = data_.nodes[0].size;
+  const double inverse = 1 / sweep.epsilon();
+  const auto add = [&](std::size_t row, std::size_t column, double value) {
+    gram[row * (row + 1) / 2 + column] += std::llround(value * exact_scale);
+  };
+  const auto normalise = [](std::span<double> row) {
+    const double top = *std::ranges::max_element(row);
+    // What no message reaches is of no weight.
+    if (!(top > -1e300)) {
+      std::ranges::fill(row, 0.0);
+      return;
+    }
+    double sum = 0;
+    for (double& v : row) sum += v = std::exp(v - top);
+    for (double& v : row) v /= sum;
+  };
+  // Node k + 1 given node k, and the masses of the pairs of node k and a later one.
+  std::vector<std::vector<double>> step(count);
+  std::vector<double> mass, pairs, product;
+  for (std::size_t g = 0; g < data_.groups; ++g) {
+    for (std::size_t lane = 0; lane < 8 && data_.column(g, lane) < columns; ++lane) {
+      const std::size_t a = data_.column(g, lane);
+      for (std::size_t k = 0; k + 1 < count; ++k) {
+        const CycleNode& next = data_.nodes[k + 1];
+        const std::size_t n = next.size, rows = k == 0 ? 1 : data_.nodes[k].size;
+        step[k].resize(rows * n);
+        for (std::size_t i = 0; i < rows; ++i) {
+          for (std::size_t j = 0; j < n; ++j) {
+            const double cost = k == 0 ? data_.first_costs[(g * n + j) * 8 + lane]
+                                       : data_.edges[k]->entries[i * n + j];
+            step[k][i * n + j] = sweep.backward_messages()[k + 1][(g * n + j) * 8 + lane] +
+                                 sweep.potentials()[k + 1][j] + next.log_mass[j] - cost * inverse;
+          }
+          normalise(std::span(step[k]).subspan(i * n, n));
+        }
+      }
+      const std::size_t first = at(0, a)[0].function;
+      add(first, first, data_.nodes[0].mass[a]);
+      mass.assign(1, data_.nodes[0].mass[a]);
+      for (std::size_t k = 0; k < count; ++k) {
+        const std::size_t rows = mass.size();
+        pairs.assign(rows * rows, 0);
+        for (std::size_t i = 0; i < rows; ++i) pairs[i * rows + i] = mass[i];
+        for (std::size_t l = k; l + 1 < count; ++l) {
+          const std::size_t from = pairs.size() / rows, to = step[l].size() / from;
+          product.assign(rows * to, 0);
+          for (std::size_t i = 0; i < rows; ++i) {
+            for (std::size_t m = 0; m < from; ++m) {
+              const double p = pairs[i * from + m];
+              if (p == 0) continue;
+              for (std::size_t j = 0; j < to; ++j) {
+                product[i * to + j] += p * step[l][m * to + j];
+              }
+            }
+          }
+          pairs.swap(product);
+          for (std::size_t i = 0; i < rows; ++i) {
+            const std::size_t row = k == 0 ? first : at(k, i)[0].function;
+            for (std::size_t j = 0; j < to; ++j) {
+              add(at(l + 1, j)[0].function, row, pairs[i * to + j]);
+            }
+          }
+        }
+        if (k + 1 == count) break;
+        product.assign(step[k].size() / rows, 0);
+        for (std::size_t i = 0; i < rows; ++i) {
+          for (std::size_t j = 0; j < product.size(); ++j) {
+            product[j] += mass[i] * step[k][i * product.size() + j];
+          }
+        }
+        mass.swap(product);
+        for (std::size_t j = 0; j < mass.size(); ++j) {
+          const std::size_t point = at(k + 1, j)[0].function;
+          add(point, point, mass[j]);
+        }
+      }
+    }
+  }
+}
+
 std::size_t CycleCoarse::per_column() const {
   const std::size_t columns = data_.nodes[0].size;
   return std::max<std::size_t>(1, (trajectories_per_unknown * total_ + columns - 1) / columns);
@@ -226,7 +326,11 @@ void CycleCoarse::sample(const CycleSweep& sweep, std::int64_t round, bool more,
   std::vector<std::int64_t> gram;
   parallel::agree(comm_, [&] {
     gram.assign(total_ * (total_ + 1) / 2, 0);
-    draw(sweep, round, gram);
+    if (exact_) {
+      sum(sweep, gram);
+    } else {
+      draw(sweep, round, gram);
+    }
     matrix_.assign(total_ * total_, 0);
     if (more && !gram_.empty()) return;
     gram_.assign(gram.size(), 0);
@@ -238,7 +342,7 @@ void CycleCoarse::sample(const CycleSweep& sweep, std::int64_t round, bool more,
   for (std::size_t i = 0; i < total_; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       matrix_[j * total_ + i] =
-          static_cast<double>(gram_[i * (i + 1) / 2 + j]) / (weight_scale * draws_);
+          static_cast<double>(gram_[i * (i + 1) / 2 + j]) / (scale() * draws_);
     }
   }
   if (poll) poll();
@@ -256,9 +360,9 @@ void CycleCoarse::factor(double shift, const std::function<void()>& poll) {
     // repeated step is the mean of the inverses.
     const double draws = draws_ * static_cast<double>(per_column() * data_.nodes[0].size);
     const double s = std::min(0.5, std::sqrt(static_cast<double>(total_) / draws));
-    const double scale = (1 / ((1 - s) * (1 - s)) + 1 / ((1 + s) * (1 + s))) / 2;
+    const double inverses = (1 / ((1 - s) * (1 - s)) + 1 / ((1 + s) * (1 + s))) / 2;
     factor_ = matrix_;
-    for (double& entry : factor_) entry *= scale;
+    for (double& entry : factor_) entry *= exact_ ? 1 : inverses;
     for (std::size_t i = 0; i < total_; ++i) {
       factor_[i * total_ + i] += shift * matrix_[i * total_ + i] + rounding * largest;
     }

@@ -13,7 +13,8 @@ namespace mensura::transport {
 /// the mass, and Newton's matrix for them. The Hessian of the dual objective is
 ///   d' H d = E[(sum_k d_k(x_k))^2]  (reference/transport 1),
 /// whose part for the smooth functions is an average over trajectories drawn from the plan, some
-/// for every column, in fixed point: the same on any number of ranks. Members are collective.
+/// for every column, in fixed point: the same on any number of ranks. With as many functions as
+/// points these are the points themselves, and the matrix is the Hessian. Members are collective.
 class CycleCoarse {
  public:
   /// About `unknowns` functions on all nodes together.
@@ -21,8 +22,9 @@ class CycleCoarse {
               std::uint64_t seed);
 
   std::size_t unknowns() const noexcept { return total_; }
+  bool exact() const noexcept { return exact_; }  ///< every point is a function
   /// Draws trajectories from the plan of a sweep's potentials, with its backward messages. `round`
-  /// numbers the draws; `more`: in addition to those before.
+  /// numbers the draws; `more`: in addition to those before. Or sums the plan where exact().
   void sample(const CycleSweep& sweep, std::int64_t round, bool more,
               const std::function<void()>& poll);
   /// Factors the matrix plus `shift` times its diagonal (Levenberg, Marquardt), scaled so that a
@@ -50,12 +52,15 @@ class CycleCoarse {
  private:
   void build_node(std::size_t node, std::size_t wanted);
   std::size_t per_column() const;
+  double scale() const noexcept;
+  void sum(const CycleSweep& sweep, std::vector<std::int64_t>& gram) const;
   void draw(const CycleSweep& sweep, std::int64_t round, std::vector<std::int64_t>& gram) const;
 
   const parallel::Communicator& comm_;
   const CycleData& data_;
   std::uint64_t seed_;
   std::size_t total_ = 0;
+  bool exact_ = false;
   std::vector<std::vector<Entry>> entries_;  // per node: points x corners
   std::vector<std::size_t> corners_;
   std::vector<std::int64_t> gram_;  // lower triangle by rows, sums over all draws

@@ -23,6 +23,8 @@ void TreeSolver::visit_numbers(Visitor& visitor, Numbers& numbers) {
   visitor(numbers.at_epsilon), visitor(numbers.past_epsilon), visitor(numbers.seconds);
   visitor(numbers.newton.kappa), visitor(numbers.newton.floor);
   visitor(numbers.newton.least_share), visitor(numbers.newton.accuracy);
+  Standstill& still = numbers.newton.standstill;
+  visitor(still.error), visitor(still.objective), visitor(still.steps);
   visit(visitor, numbers.newton.report);
   visit(visitor, numbers.sweeps);
   visitor.list(numbers.history, [&](StageReport& stage) { visit(visitor, stage); });

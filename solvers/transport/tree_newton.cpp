@@ -11,7 +11,8 @@ namespace mensura::transport {
 namespace {
 
 // Constants of reference/transport_robust 4.
-constexpr double most_move = 20;   // of a free marginal's logarithm in a step
+constexpr double most_move =
+    20;  // of a free marginal's logarithm or, where steps fail, a potential
 constexpr double most_growth = 2;  // of a point's mass in the plan, by the linear model
 constexpr double first_kappa = 0.01, least_kappa = 1e-3;
 constexpr double most_shift = 1;
@@ -19,10 +20,20 @@ constexpr double first_floor = 1e-7, least_floor = 1e-9;  // of the shift
 constexpr double decrease = 1e-4;                         // sufficient increase of the objective
 constexpr double resolved = 1e-13;      // relative change that the objective can show
 constexpr double least_damping = 1e-3;  // relative to the first trial
-constexpr int most_solves = 4;          // per step, with larger and larger shifts
+constexpr double short_damping = 0x1p-4;
+constexpr int most_solves = 4;  // per step, with larger and larger shifts
 constexpr int rescue_sweeps = 10;
+// Points that lack mass to so little, relative to it, and so many sweeps to feed them. All of them
+// together may lack the last: more than rounding, less than any tolerance.
+constexpr int most_feeding = 100;
+constexpr double negligible = 1e-12;
+constexpr double too_much = 2;      // error that sweeps mend better than steps
 constexpr double found_here = 0.1;  // drift since the search
 constexpr double carries = 1e-14;   // of the largest marginal: points that steps must respect
+// So many steps that do not halve the error must raise the objective by so many times eps times the
+// mass in the wrong place: masses on a long way do, at up to `most_move` eps in a step.
+constexpr std::int64_t patience = 12;
+constexpr double worth = 10;
 // A free node's marginal must stand in for its exact one: outer solves need not be better.
 constexpr double loosest = 0.1, tightest = 1e-4;
 // Preconditioners of many solves may leave out more than those of one: a smaller share where a
@@ -33,6 +44,20 @@ constexpr double first_share = 1e-3, next_share = 1e-2;
 constexpr double first_accuracy = 1e-5, least_accuracy = 1e-12, next_accuracy = 1e-3;
 
 }  // namespace
+
+bool Standstill::reached(double now, double value, double unit) {
+  if (now < error / 2) {
+    error = now;
+    objective = value;
+    steps = 0;
+    return false;
+  }
+  if (++steps < patience) return false;
+  if (!(value - objective > worth * unit * error)) return true;
+  objective = value;
+  steps = 0;
+  return false;
+}
 
 TreeNewton::TreeNewton(TreePlans& plans, TreeMessages& full, NodePotentials start,
                        const Options& options)
@@ -50,9 +75,34 @@ double TreeNewton::rho(std::size_t node) const {
   return all.empty() ? std::numeric_limits<double>::infinity() : all[node];
 }
 
+// Are there points of some mass that the plan of all pairs gives next to none, so that no pair of
+// theirs would be in the supports, or does it give far too much elsewhere?
+bool TreeNewton::starved() const {
+  const double little = std::exp(-SparsePlan::log_threshold);
+  parallel::ExactSum lacking;
+  for (std::size_t k = 0; k < at_.size(); ++k) {
+    if (plans_.tree().free(k)) continue;
+    const std::vector<double> sums = full_.marginal(k, at_);
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const double target = target_mass(plans_.clouds()[k]->mass[i], at_[k][i], rho(k));
+      if (sums[i] < little * target) lacking.add(target);
+    }
+  }
+  parallel::reduce(plans_.comm(), std::span(&lacking, 1));
+  return lacking.value() > negligible * options_.mass ||
+         full_.error(at_) > too_much * options_.mass;
+}
+
+// Supports are found where nobody starves. What is not in them is lost to steps and to their
+// sweeps: a few sweeps over all pairs raise such points by whatever it takes.
 bool TreeNewton::search(const std::function<void()>& poll) {
-  full_.gather(at_, poll);
-  full_.spread(at_, poll);
+  for (int s = 0;; ++s) {
+    full_.gather(at_, poll);
+    full_.spread(at_, poll);
+    if (s == most_feeding || !starved()) break;
+    full_.sweep(at_, 1, poll);
+    ++report_.sweeps;
+  }
   ++report_.searches;
   if (!plans_.search(at_, full_, options_.most_pairs)) return false;
   report_.plan_per_row = std::max(report_.plan_per_row, plans_.fattest_row());
@@ -85,6 +135,7 @@ bool TreeNewton::resume(const Memory& memory, const std::function<void()>& poll)
   floor_ = memory.floor;
   least_share_ = memory.least_share;
   accuracy_ = memory.accuracy;
+  standstill_ = memory.standstill;
   state_ = evaluate(at_);
   return true;
 }
@@ -201,9 +252,26 @@ TreeNewton::Way TreeNewton::direction() {
   return way;
 }
 
-bool TreeNewton::line_search(const Way& way, double& damping) {
+// Where there is next to no mass the systems are solved to nothing but noise, which must not hold
+// all points back. False when no way up is left.
+bool TreeNewton::bound(Way& way) const {
+  parallel::ExactSum slope;
+  for (std::size_t k = 0; k < way.change.size(); ++k) {
+    if (plans_.tree().free(k)) continue;
+    for (std::size_t i = 0; i < way.change[k].size(); ++i) {
+      double& change = way.change[k][i];
+      change = std::clamp(change, -most_move, most_move);
+      slope.add(state_.residuals[k][i] * change);
+    }
+  }
+  parallel::reduce(plans_.comm(), std::span(&slope, 1));
+  way.slope = plans_.options().epsilon * slope.value();
+  return way.slope > 0;
+}
+
+bool TreeNewton::line_search(const Way& way, double most, double least, double& damping) {
   const double first = way.largest > most_move ? most_move / way.largest : 1.0;
-  for (damping = first; damping > least_damping * first; damping /= 2) {
+  for (damping = most * first; damping > least * first; damping /= 2) {
     NodePotentials trial = at_;
     const double scale = damping * plans_.options().epsilon;
     for (std::size_t k = 0; k < trial.size(); ++k) {
@@ -242,29 +310,45 @@ bool TreeNewton::settle(const std::function<void()>& poll) {
 }
 
 // After a step: sweeps, and where the potentials have drifted the supports anew. These may hold
-// pairs that have come to weigh more than the step gained: then it is taken back. False when the
-// plans no longer fit.
+// pairs that have come to weigh more than the step gained. Sweeps over all pairs know them; where
+// they do not mend it, the step is taken back for some of them. False when the plans no longer fit.
 bool TreeNewton::follow(const NodePotentials& before, const State& old, int sweeps,
                         const std::function<void()>& poll) {
+  const NodePotentials stepped = at_;
   plans_.sweep(at_, sweeps);
   report_.sweeps += sweeps;
   const bool drifted = plans_.drift(at_) > SparsePlan::margin;
   if (drifted && !search(poll)) return false;
   state_ = evaluate(at_);
-  const double lost = old.objective - state_.objective;
-  if (drifted && !(lost <= resolved * std::abs(old.objective)) && !(state_.error < old.error)) {
-    at_ = before;
-    kappa_ *= 100;
-    if (!search(poll)) return false;
-    state_ = evaluate(at_);
-  }
+  const auto lost = [&] {
+    const double loss = old.objective - state_.objective;
+    return !(loss <= resolved * std::abs(old.objective)) && !(state_.error < old.error);
+  };
+  if (!drifted || !lost()) return true;
+  if (!sweep_all(stepped, sweeps, poll)) return false;
+  if (!lost()) return true;
+  kappa_ *= 100;
+  return sweep_all(before, rescue_sweeps, poll);
+}
+
+// False when the plans no longer fit.
+bool TreeNewton::sweep_all(const NodePotentials& from, int sweeps,
+                           const std::function<void()>& poll) {
+  at_ = from;
+  full_.gather(at_, poll);
+  for (int s = 0; s < sweeps; ++s) full_.sweep(at_, 1, poll);
+  report_.sweeps += sweeps;
+  if (!search(poll)) return false;
+  state_ = evaluate(at_);
   return true;
 }
 
 bool TreeNewton::step(const std::function<void()>& poll) {
   if (state_.largest < options_.tolerance && settle(poll)) return true;
   if (report_.steps >= options_.max_steps || !std::isfinite(state_.error) ||
-      stagnation_.reached(state_.largest)) {
+      stagnation_.reached(state_.largest) ||
+      standstill_.reached(state_.error, state_.objective,
+                          plans_.options().epsilon * options_.mass)) {
     return true;
   }
   ++report_.steps;
@@ -272,7 +356,12 @@ bool TreeNewton::step(const std::function<void()>& poll) {
   const State old = state_;
   const Way way = direction();
   double damping = 0;
-  const bool good = way.good && line_search(way, damping);
+  bool good = way.good && line_search(way, 1, short_damping, damping);
+  if (way.good && !good) {
+    Way bounded = way;
+    good = (bound(bounded) && line_search(bounded, 1, least_damping, damping)) ||
+           line_search(way, short_damping, least_damping, damping);
+  }
   if (!good && way.solved) {
     floor_ = std::max(floor_ / 100, least_floor);
     accuracy_ = std::max(accuracy_ * next_accuracy, least_accuracy);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -67,6 +68,15 @@ class TreeDirection {
   double entries_per_row_ = 0;
 };
 
+/// Tells when steps lead nowhere, long before they run out. Local; numbers for checkpoints.
+struct Standstill {
+  double error = std::numeric_limits<double>::infinity(), objective = 0;  // at the last progress
+  std::int64_t steps = 0;                                                 // since then
+
+  /// Before every step. `unit`: of the objective, for a mass of all in the wrong place.
+  bool reached(double now, double value, double unit);
+};
+
 /// One regularisation of a tree with free inner nodes by Newton's method on sparse supports: a few
 /// sweeps, then shifted and damped steps, each followed by a sweep (reference/transport_robust 4).
 /// Members are collective; references outlive the object.
@@ -87,10 +97,11 @@ class TreeNewton {
   struct Memory {
     NodePotentials searched;
     double kappa = 0, floor = 0, least_share = 0, accuracy = 0;
+    Standstill standstill;
     NewtonReport report;
   };
   Memory memory() const {
-    return {plans_.searched_at(), kappa_, floor_, least_share_, accuracy_, report_};
+    return {plans_.searched_at(), kappa_, floor_, least_share_, accuracy_, standstill_, report_};
   }
   /// In place of begin(): goes on from where memory() was taken.
   bool resume(const Memory& memory, const std::function<void()>& poll);
@@ -113,14 +124,17 @@ class TreeNewton {
     double largest = 0, slope = 0;
     bool solved = false, good = false;  // the linear systems; and a way up
   };
+  bool starved() const;
   bool search(const std::function<void()>& poll);
   State evaluate(const NodePotentials& at);
   NodePotentials bounded(NodePotentials residuals) const;
   Way direction();
-  bool line_search(const Way& way, double& damping);
+  bool bound(Way& way) const;
+  bool line_search(const Way& way, double most, double least, double& damping);
   bool settle(const std::function<void()>& poll);
   bool follow(const NodePotentials& before, const State& old, int sweeps,
               const std::function<void()>& poll);
+  bool sweep_all(const NodePotentials& from, int sweeps, const std::function<void()>& poll);
   double rho(std::size_t node) const;
   void note();
 
@@ -132,6 +146,7 @@ class TreeNewton {
   NewtonReport report_;
   double kappa_, floor_, least_share_, accuracy_;
   Stagnation stagnation_;
+  Standstill standstill_;
   bool converged_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "dense.hpp"
 #include "parallel/exact_sum.hpp"
@@ -291,6 +292,33 @@ TEST(CycleCoarse, MatrixIsTheHessianOfTheSmoothFunctions) {
     values.back() = -1;
   }
   EXPECT_GT(coarse.solve(residual).slope, 0);
+}
+
+// With a function for every point nothing is drawn: the matrix is the Hessian.
+TEST(CycleCoarse, MatrixOfAllPointsIsTheHessian) {
+  const Communicator comm = Communicator::world();
+  for (const auto& sizes : {std::vector<std::size_t>{9, 8, 6}, {5, 7, 4, 6, 3}}) {
+    const CycleProblem problem = random_cycle(sizes, 1);
+    const CycleData data = make_cycle_data(comm, problem);
+    CycleSweep sweep(comm, data);
+    sweep.set_epsilon(0.2);
+    sweep.refresh(std::numeric_limits<double>::infinity(), {});
+    for (int round = 0; round < 100; ++round) {
+      sweep.update(false, {});
+      sweep.measure({});
+    }
+    const std::size_t points = std::accumulate(sizes.begin(), sizes.end(), std::size_t{0});
+    CycleCoarse coarse(comm, data, static_cast<std::int64_t>(points), 1);
+    ASSERT_TRUE(coarse.exact());
+    ASSERT_EQ(coarse.unknowns(), points);
+    coarse.sample(sweep, 0, false, {});
+    const std::vector<double> dense = dense_matrix(data, problem, sweep, coarse);
+    for (std::size_t i = 0; i < points; ++i) {
+      for (std::size_t j = i; j < points; ++j) {
+        EXPECT_NEAR(coarse.matrix()[i * points + j], dense[i * points + j], 1e-12);
+      }
+    }
+  }
 }
 
 // Where the plan is a permutation draws have no spread: the matrix is the dense one.

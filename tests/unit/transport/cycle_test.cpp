@@ -353,6 +353,23 @@ TEST(Cycle, CorrectionsSaveSweeps) {
   EXPECT_GT(sweeps.sweeps(), 5 * corrected.sweeps());
 }
 
+// A plan that is almost a permutation hardly couples its points, and one of them comes twice:
+// Newton's method on all points ends it where smooth functions and sweeps get nowhere.
+TEST(Cycle, CloudsWithARepeatedPointTakeFewSteps) {
+  CycleProblem problem;
+  problem.nodes.assign(3, random_set(2, 20, 5));
+  for (double& mass : problem.nodes[0].mass) mass = 1.0 / 20;
+  problem.nodes[2] = problem.nodes[1] = problem.nodes[0];
+  std::copy_n(problem.nodes[1].coordinates.begin(), 2, problem.nodes[1].coordinates.end() - 2);
+  problem.weights = {1, 1, 1};
+  const Communicator comm = Communicator::world();
+  CycleSolver solver(comm, problem, options(3e-3, 1e-9));
+  run(solver);
+  EXPECT_TRUE(solver.converged());
+  EXPECT_LE(solver.history().back().newton, 25);
+  EXPECT_LE(solver.history().back().sinkhorn, 60);
+}
+
 TEST(Cycle, SaysWhenSweepsRunOut) {
   const Communicator comm = Communicator::world();
   CycleOptions few = options(1e-3, 1e-10);
