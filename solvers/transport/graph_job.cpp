@@ -87,7 +87,7 @@ void GraphJob::load_problem(run::Context& context) {
         marginals_, [&](const Marginal& marginal) { return marginal.name == spec.like; });
     marginals_[k] = spec.support ? support_marginal(comm_, spec.name, *like, *spec.support,
                                                     problem_.seed, context.poll)
-                                 : free_marginal(comm_, spec.name, *like);
+                                 : free_marginal(comm_, spec.name, *like, spec.resize);
   }
   if (problem_.method == Method::line) {
     epsilon_ = Answer::unknown;
