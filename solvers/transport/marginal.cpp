@@ -38,6 +38,18 @@ std::string dataset_text(const MarginalSpec& spec, const std::string& dataset) {
                      dataset);
 }
 
+// What reading says of a file, after the place of its marginal in the deck.
+template <class Action>
+auto at_place(const MarginalSpec& spec, const Action& action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    if (error.code() != ExitCode::input_data || text.starts_with(spec.where)) throw;
+    throw Error(ExitCode::input_data, spec.where + ": " + text);
+  }
+}
+
 // Values with their places, before they are mass.
 struct Values {
   std::vector<double> values;
@@ -168,9 +180,7 @@ std::int64_t first_position(const parallel::Communicator& comm, const MarginalSi
   return parallel::Blocks{rows, comm.size()}.begin(comm.rank()) * (size.points / rows);
 }
 
-}  // namespace
-
-MarginalSize size_of(const parallel::Communicator& comm, const MarginalSpec& spec) {
+MarginalSize read_size(const parallel::Communicator& comm, const MarginalSpec& spec) {
   MarginalSize size;
   if (spec.kind == MarginalKind::points) {
     const auto info = output::inspect(comm, spec.file.string(), spec.dataset);
@@ -195,8 +205,6 @@ MarginalSize size_of(const parallel::Communicator& comm, const MarginalSpec& spe
   return size;
 }
 
-namespace {
-
 // The box of a grid with another number of pixels along its longer side.
 MarginalSize resized(const MarginalSize& like, std::int64_t longest) {
   parallel::require(like.grid.has_value(), "only grids are resized");
@@ -210,6 +218,10 @@ MarginalSize resized(const MarginalSize& like, std::int64_t longest) {
 }
 
 }  // namespace
+
+MarginalSize size_of(const parallel::Communicator& comm, const MarginalSpec& spec) {
+  return at_place(spec, [&] { return read_size(comm, spec); });
+}
 
 std::vector<MarginalSize> sizes_of(const parallel::Communicator& comm, const Problem& problem) {
   std::vector<MarginalSize> sizes(problem.marginals.size());
@@ -250,13 +262,17 @@ void check_closing(const Problem& problem, int dimension) {
 }  // namespace
 
 void check_sizes(const Problem& problem, std::span<const MarginalSize> sizes) {
-  const auto fail = [](const std::string& text) { throw Error(ExitCode::input_data, text); };
   const auto& marginals = problem.marginals;
   parallel::require(sizes.size() == marginals.size(), "one size for each marginal");
   const bool geometric = problem.cost.kind != CostKind::matrix;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const int d = sizes[i].dimension;
     const std::string& name = marginals[i].name;
+    const auto fail = [&](const std::string& text) {
+      const MarginalSpec& spec = marginals[i];
+      const bool given = !spec.file.empty() || !spec.density.empty();
+      throw Error(ExitCode::input_data, (given ? source_text(spec) + ": " : "") + text);
+    };
     if (geometric && d != sizes[0].dimension) {
       fail(
           fmt::format("'{}' has dimension {} and '{}' has dimension {}; transport needs both "
@@ -295,9 +311,10 @@ Marginal load_marginal(const parallel::Communicator& comm, const MarginalSpec& s
   const MarginalSize size = size_of(comm, spec);
   output::check_memory(comm, loading_bytes(size, comm.size()),
                        fmt::format("the {} points of '{}'", size.points, spec.name));
-  Values input = values_of(comm, spec, size, poll);
+  Values input = at_place(spec, [&] { return values_of(comm, spec, size, poll); });
   Marginal result;
   result.name = spec.name;
+  result.source = source_text(spec);
   result.dimension = size.dimension;
   result.input_total = size.points;
   result.grid = size.grid;
@@ -354,10 +371,11 @@ void check_pair(const Marginal& a, const Marginal& b, Relaxation relaxation, dou
   if (relaxation == Relaxation::none &&
       !(std::abs(a.total_mass - b.total_mass) <= mass_tolerance * larger)) {
     throw Error(ExitCode::input_data,
-                fmt::format("'{}' has mass {} and '{}' has mass {}; a balanced problem needs equal "
-                            "masses: set normalise: true, or say what to do with the rest by "
+                fmt::format("{}{}'{}' has mass {} and '{}' has mass {}; a balanced problem needs "
+                            "equal masses: set normalise: true, or say what to do with the rest by "
                             "unbalanced or partial",
-                            a.name, a.total_mass, b.name, b.total_mass));
+                            b.source, b.source.empty() ? "" : ": ", a.name, a.total_mass, b.name,
+                            b.total_mass));
   }
   const Marginal& smaller = a.total_mass < b.total_mass ? a : b;
   // Masses of normalised marginals are one to rounding.

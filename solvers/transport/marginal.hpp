@@ -18,6 +18,7 @@ namespace mensura::transport {
 /// input's order (rank r holds the kept points of its block of input points or of grid rows).
 struct Marginal {
   std::string name;
+  std::string source{};  ///< source_text(): where the deck says it and what it is, for messages
   int dimension = 0;
   std::int64_t total = 0;           ///< points with mass, over all ranks
   std::int64_t input_total = 0;     ///< points or pixels of the input, those without mass too
