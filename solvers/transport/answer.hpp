@@ -85,6 +85,7 @@ struct Answer {
   double primal_rounded = unknown;  ///< <c, P> of the plan rounded to the exact marginals
   double dual = unknown;            ///< of feasible potentials (exact c-transforms)
   double gap_absolute = unknown, gap_relative = unknown;
+  double gap_rounding = 0;          ///< smaller gaps are rounding of the largest cost; not recorded
   double divergence = unknown;      ///< Sinkhorn divergence where asked
   double standard_error = unknown;  ///< of sliced
   std::vector<std::int64_t> newton_iterations, cg_iterations, sinkhorn_iterations;  ///< per stage

@@ -55,6 +55,7 @@ void set_bounds(double primal, double dual, double shift, double scale, Answer& 
   const double gap = primal - dual;
   answer.primal_rounded = primal + shift;
   answer.dual = dual + shift;
+  answer.gap_rounding = rounding * scale;
   answer.gap_absolute = gap < 0 && gap > -rounding * scale ? 0 : gap;
   answer.gap_relative = answer.gap_absolute == 0 ? 0 : answer.gap_absolute / answer.primal_rounded;
 }

@@ -92,12 +92,7 @@ std::vector<double> CyclePart::closing_by_formulas() const {
   const GatheredMarginal& first = nodes_[0];
   const auto d = static_cast<std::size_t>(first.dimension);
   const std::vector<std::string>& formulas = problem_.closing->formulas;
-  if (formulas.size() != d) {
-    throw Error(ExitCode::input_data,
-                fmt::format("graph.closing has {} formulas and '{}' has dimension {}; give one "
-                            "for each axis",
-                            formulas.size(), first.name, d));
-  }
+  parallel::require(formulas.size() == d, "check_sizes() has seen the closing map");
   const auto stored = [&](std::size_t axis) { return first.grid ? d - 1 - axis : axis; };
   std::vector<double> result(first.coordinates.size());
   for (std::size_t axis = 0; axis < d; ++axis) {

@@ -28,7 +28,6 @@ namespace {
 constexpr double weight_tolerance = 1e-9;
 
 void check_shape_given(const Node& here, const Node& root, Diagnostics& diagnostics) {
-  const std::vector<char> free = free_of(root);
   if (here["graph"].present()) {
     const Node graph = here["graph"];
     if (!graph["shape"].present() && !graph["edges"].present()) {
@@ -36,13 +35,11 @@ void check_shape_given(const Node& here, const Node& root, Diagnostics& diagnost
     }
     return;
   }
-  if (root["spline"].present()) return;
-  if (free.size() == 2 && std::ranges::count(free, 1) == 0) return;
-  if (std::ranges::count(free, 1) == 1) return;
+  if (has_shape(root)) return;
   diagnostics.error(root["marginals"],
                     fmt::format("found {} marginals and no graph; expected graph: {{shape: ...}} "
                                 "or graph: {{edges: [...]}}: how are they coupled?",
-                                free.size()));
+                                names_of(root).size()));
 }
 
 void check_edges(const Node&, const Node& root, Diagnostics& diagnostics) {
@@ -130,7 +127,7 @@ void check_declared(const Node&, const Node& root, Diagnostics& diagnostics) {
 }
 
 void check_connected(const Node&, const Node& root, Diagnostics& diagnostics) {
-  if (!is_readable(root)) return;
+  if (!is_readable(root) || shape_of(root) == Shape::pair) return;
   const auto apart = disconnected(graph_of(root));
   if (!apart) return;
   const std::vector<std::string> names = names_of(root);
@@ -177,7 +174,7 @@ void check_free_nodes(const Node&, const Node& root, Diagnostics& diagnostics) {
                                "a given marginal, on whose points this one lives", given);
     }
   }
-  if (!is_readable(root)) return;
+  if (!is_readable(root) || root["spline"].present()) return;
   const auto leaf = free_leaf(graph_of(root));
   if (leaf && !disconnected(graph_of(root))) {
     diagnostics.error(root["marginals"][names[*leaf]],
@@ -205,6 +202,7 @@ void check_weights(const Node&, const Node& root, Diagnostics& diagnostics) {
   const Node graph = root["graph"];
   const std::vector<double> weights = weights_of(root);
   const bool complete = shape_of(root) == Shape::complete;
+  if (complete && has_edges(root)) return;  // said already
   if (graph["weights"].present()) {
     if (has_edges(root)) {
       diagnostics.error(graph["weights"],
@@ -226,7 +224,8 @@ void check_weights(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (std::abs(sum - 1) <= weight_tolerance) return;
   diagnostics.error(
       has_edges(root) ? graph["edges"] : graph["weights"],
-      fmt::format("the weights sum to {:.10g}; expected 1 for {}", sum,
+      fmt::format("the weights sum to {:.12g}; expected 1 to 1e-9 (a third is 0.3333333333) for {}",
+                  sum,
                   complete ? "a complete graph"
                            : "a barycenter (declare shape: tree where edges are meant with "
                              "factors as they stand)"));
@@ -248,9 +247,18 @@ void check_closing(const Node&, const Node& root, Diagnostics& diagnostics) {
 // Two given measures have many methods; graphs have the regularised ones.
 void check_pair_only(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (is_pair(root)) return;
+  const bool electrons = root["cost"]["name"].text() == "coulomb";
+  std::string found =
+      fmt::format("among {} marginals; it goes with two given ones", names_of(root).size());
+  if (electrons) {
+    found = "and cost: coulomb, which it does not know";
+  } else if (root["spline"].present()) {
+    found = "and a spline; it goes with two given marginals alone";
+  } else if (shape_of(root) == Shape::complete) {
+    found = "in a complete graph; it goes with two given marginals and shape: pair";
+  }
   const auto refuse = [&](const Node& place, const char* what) {
-    diagnostics.error(place, fmt::format("found {} among {} marginals; it goes with two given ones",
-                                         what, names_of(root).size()));
+    diagnostics.error(place, fmt::format("found {} {}", what, found));
   };
   if (root["partial"].present()) refuse(root["partial"], "partial transport");
   if (root["divergence"].flag()) refuse(root["divergence"], "a Sinkhorn divergence");
@@ -263,9 +271,9 @@ void check_pair_only(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (method == "exact" || method == "circle" || method == "sliced") {
     refuse(root["method"], ("method: " + method).c_str());
   }
-  const bool electrons = root["cost"]["name"].text() == "coulomb";  // have a check of their own
-  if (method == "line" && !electrons && shape_of(root) != Shape::complete &&
-      !(is_readable(root) && is_barycenter(root))) {
+  // Electrons have a check of their own.
+  if (method == "line" && !electrons && shape_of(root) != Shape::complete && is_readable(root) &&
+      !is_barycenter(root)) {
     diagnostics.error(root["method"],
                       "line solves complete graphs of marginals on a line and barycenters; "
                       "expected shape: complete, a star with a free centre, or another method");
@@ -424,10 +432,15 @@ void read_graph(const Node& root, const std::function<CostSpec(const Node&)>& co
   if (!root["graph"].present()) return;
   const Node graph = root["graph"];
   if (graph["closing"].present()) {
-    problem.closing = ClosingSpec{graph["closing"].texts(), {}, {}};
+    problem.closing = ClosingSpec{graph["closing"].texts(), {}, {}, {}};
+    const auto place = [](const Node& node) { return node.mark().text() + ": " + node.key_path(); };
+    problem.closing->places.push_back(place(graph["closing"]));
+    for (const Node& formula : graph["closing"].items()) {
+      problem.closing->places.push_back(place(formula));
+    }
   } else if (graph["closing_map"].present()) {
     problem.closing = ClosingSpec{
-        {}, graph["closing_map"]["file"].path(), graph["closing_map"]["dataset"].text()};
+        {}, graph["closing_map"]["file"].path(), graph["closing_map"]["dataset"].text(), {}};
   }
 }
 

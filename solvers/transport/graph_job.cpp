@@ -2,6 +2,7 @@
 #include "transport/graph_job.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>
@@ -39,6 +40,21 @@ std::string prefix_of(std::size_t piece) {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Where a free marginal lives.
+std::string free_line(const MarginalSpec& spec, const Marginal& like, const Marginal& marginal) {
+  const char* hidden = spec.where.empty() ? ", where all marginals meet" : "";
+  if (spec.support) {
+    return fmt::format("marginal '{}': free, {} points that move, beginning in '{}'", spec.name,
+                       marginal.total, like.name);
+  }
+  if (spec.resize) {
+    return fmt::format("marginal '{}': free, on a grid of {} pixels in the box of '{}'", spec.name,
+                       fmt::join(marginal.grid->shape, " x "), like.name);
+  }
+  return fmt::format("marginal '{}': free, on the {} {} of '{}'{}", spec.name, marginal.total,
+                     marginal.grid ? "pixels" : "points", like.name, hidden);
 }
 
 // Trees fall apart at fixed nodes; what is no tree, or has an entropy of its own, does not.
@@ -87,7 +103,8 @@ void GraphJob::load_problem(run::Context& context) {
         marginals_, [&](const Marginal& marginal) { return marginal.name == spec.like; });
     marginals_[k] = spec.support ? support_marginal(comm_, spec.name, *like, *spec.support,
                                                     problem_.seed, context.poll)
-                                 : free_marginal(comm_, spec.name, *like);
+                                 : free_marginal(comm_, spec.name, *like, spec.resize);
+    if (problem_.method != Method::line) context.log(free_line(spec, *like, marginals_[k]));
   }
   if (problem_.method == Method::line) {
     epsilon_ = Answer::unknown;
@@ -296,9 +313,15 @@ void GraphJob::finish(run::Context& context) {
   }
   Answer answer = merge_answers(comm_, problem_, parts);
   answer.regularisation = epsilon_;
-  for (Piece& piece : pieces_) piece.answer.reset();
+  double rounding = 0;
+  for (std::size_t p = 0; p < pieces_.size(); ++p) {
+    if (leader_of(p) == comm_.rank()) rounding += pieces_[p].answer->gap_rounding;
+    pieces_[p].answer.reset();
+  }
+  const std::vector<double> roundings = comm_.all_gather(std::span<const double>(&rounding, 1));
+  answer.gap_rounding = std::accumulate(roundings.begin(), roundings.end(), 0.0);
   if (!answer.converged) warn_not_converged(context, answer, problem_);
-  warn_wide_gap(context, answer);
+  warn_wide_gap(context, answer, problem_);
   if (!problem_.spline) draw_wanted_tuples(comm_, context, problem_, problem_.edges, answer);
   answer_ = std::move(answer);
 }

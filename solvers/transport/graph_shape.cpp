@@ -2,6 +2,7 @@
 #include "transport/graph_shape.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace mensura::transport {
 
@@ -87,10 +88,21 @@ Graph graph_of(const Node& root) {
   return {free_of(root), edges_of(root)};
 }
 
+bool has_shape(const Node& root) {
+  const Node graph = root["graph"];
+  if (graph.present()) return graph["shape"].present() || graph["edges"].present();
+  const std::vector<char> free = free_of(root);
+  const auto sought = std::ranges::count(free, 1);
+  return root["spline"].present() || sought == 1 || (sought == 0 && free.size() == 2);
+}
+
 bool is_readable(const Node& root) {
+  if (!has_shape(root)) return false;
   const std::size_t nodes = names_of(root).size();
+  std::set<std::pair<std::size_t, std::size_t>> seen;
   return std::ranges::all_of(edges_of(root), [&](const auto& edge) {
-    return edge.first < nodes && edge.second < nodes && edge.first != edge.second;
+    return edge.first < nodes && edge.second < nodes && edge.first != edge.second &&
+           seen.insert(std::minmax(edge.first, edge.second)).second;
   });
 }
 

@@ -26,7 +26,10 @@ bool has_edges(const input::Node& root);
 /// The edges that the deck names, or those that its shape means.
 std::vector<std::pair<std::size_t, std::size_t>> edges_of(const input::Node& root);
 Graph graph_of(const input::Node& root);
-/// All names are known and all ends differ: other checks may look at the graph.
+/// The deck says what the graph is, or two given marginals, a single free one or a spline do.
+bool has_shape(const input::Node& root);
+/// There is a graph, all names are known, and all ends and all edges differ: other checks may look
+/// at it.
 bool is_readable(const input::Node& root);
 /// Where messages about the graph point to.
 input::Node graph_place(const input::Node& root);

@@ -195,7 +195,7 @@ void TransportJob::finish(run::Context& context) {
   } else if (!partial_.converged) {
     warn_not_converged(context, partial_, problem_);
   }
-  warn_wide_gap(context, partial_);
+  warn_wide_gap(context, partial_, problem_);
   draw_wanted_tuples(comm_, context, problem_, {EdgeSpec{}}, partial_);
   answer_ = std::move(partial_);
 }

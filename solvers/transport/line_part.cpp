@@ -77,6 +77,10 @@ double LinePart::couple(const std::vector<EdgeSpec>& edges, Answer& answer, doub
       }
       scale += edge.weight * largest(comm_, potential) * marginals_[node].total_mass;
     };
+    // Positions have roundings too.
+    const double most = std::max(extent(comm_, measure(edge.from).positions),
+                                 extent(comm_, measure(edge.to).positions));
+    scale += edge.weight * std::pow(most, power) * marginals_[edge.from].total_mass;
     dual += edge.weight * map.dual;
     add(edge.from, map.potential_a);
     add(edge.to, map.potential_b);

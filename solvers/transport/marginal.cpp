@@ -14,6 +14,7 @@
 #include "parallel/by_index.hpp"
 #include "parallel/exact_sum.hpp"
 #include "parallel/random.hpp"
+#include "transport/closing.hpp"
 #include "transport/deck.hpp"
 #include "transport/grid_values.hpp"
 #include "transport/resize.hpp"
@@ -35,6 +36,18 @@ output::Rows rows_of(const MarginalSpec& spec) {
 std::string dataset_text(const MarginalSpec& spec, const std::string& dataset) {
   return fmt::format("{}{}:{}", spec.where.empty() ? "" : spec.where + ": ", spec.file.string(),
                      dataset);
+}
+
+// What reading says of a file, after the place of its marginal in the deck.
+template <class Action>
+auto at_place(const MarginalSpec& spec, const Action& action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    if (error.code() != ExitCode::input_data || text.starts_with(spec.where)) throw;
+    throw Error(ExitCode::input_data, spec.where + ": " + text);
+  }
 }
 
 // Values with their places, before they are mass.
@@ -167,9 +180,7 @@ std::int64_t first_position(const parallel::Communicator& comm, const MarginalSi
   return parallel::Blocks{rows, comm.size()}.begin(comm.rank()) * (size.points / rows);
 }
 
-}  // namespace
-
-MarginalSize size_of(const parallel::Communicator& comm, const MarginalSpec& spec) {
+MarginalSize read_size(const parallel::Communicator& comm, const MarginalSpec& spec) {
   MarginalSize size;
   if (spec.kind == MarginalKind::points) {
     const auto info = output::inspect(comm, spec.file.string(), spec.dataset);
@@ -194,6 +205,24 @@ MarginalSize size_of(const parallel::Communicator& comm, const MarginalSpec& spe
   return size;
 }
 
+// The box of a grid with another number of pixels along its longer side.
+MarginalSize resized(const MarginalSize& like, std::int64_t longest) {
+  parallel::require(like.grid.has_value(), "only grids are resized");
+  const auto before = static_cast<double>(*std::ranges::max_element(like.grid->shape));
+  std::vector<std::int64_t> shape = resized_shape(like.grid->shape, longest);
+  const double h = like.grid->spacing[0] * before / static_cast<double>(longest);
+  MarginalSize size{1, like.dimension, std::nullopt};
+  for (const std::int64_t n : shape) size.points *= n;
+  size.grid = pixel_grid(std::move(shape), h);
+  return size;
+}
+
+}  // namespace
+
+MarginalSize size_of(const parallel::Communicator& comm, const MarginalSpec& spec) {
+  return at_place(spec, [&] { return read_size(comm, spec); });
+}
+
 std::vector<MarginalSize> sizes_of(const parallel::Communicator& comm, const Problem& problem) {
   std::vector<MarginalSize> sizes(problem.marginals.size());
   for (std::size_t k = 0; k < sizes.size(); ++k) {
@@ -205,6 +234,7 @@ std::vector<MarginalSize> sizes_of(const parallel::Communicator& comm, const Pro
     for (std::size_t l = 0; l < sizes.size(); ++l) {
       if (problem.marginals[l].name == spec.like) sizes[k] = sizes[l];
     }
+    if (spec.resize) sizes[k] = resized(sizes[k], *spec.resize);
     if (spec.support) {
       sizes[k].points = *spec.support;
       sizes[k].grid.reset();
@@ -213,14 +243,36 @@ std::vector<MarginalSize> sizes_of(const parallel::Communicator& comm, const Pro
   return sizes;
 }
 
+namespace {
+
+// The map starts at the first marginal.
+void check_closing(const Problem& problem, int dimension) {
+  if (!problem.closing || problem.closing->formulas.empty()) return;
+  const auto complaints =
+      closing_complaints(problem.closing->formulas, problem.marginals[0].name, dimension);
+  if (complaints.empty()) return;
+  const ClosingComplaint& first = complaints[0];
+  const std::size_t place = first.formula ? *first.formula + 1 : 0;
+  const auto& places = problem.closing->places;
+  throw Error(
+      ExitCode::input_data,
+      (place < places.size() ? places[place] : std::string("graph.closing")) + ": " + first.text);
+}
+
+}  // namespace
+
 void check_sizes(const Problem& problem, std::span<const MarginalSize> sizes) {
-  const auto fail = [](const std::string& text) { throw Error(ExitCode::input_data, text); };
   const auto& marginals = problem.marginals;
   parallel::require(sizes.size() == marginals.size(), "one size for each marginal");
   const bool geometric = problem.cost.kind != CostKind::matrix;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const int d = sizes[i].dimension;
     const std::string& name = marginals[i].name;
+    const auto fail = [&](const std::string& text) {
+      const MarginalSpec& spec = marginals[i];
+      const bool given = !spec.file.empty() || !spec.density.empty();
+      throw Error(ExitCode::input_data, (given ? source_text(spec) + ": " : "") + text);
+    };
     if (geometric && d != sizes[0].dimension) {
       fail(
           fmt::format("'{}' has dimension {} and '{}' has dimension {}; transport needs both "
@@ -241,6 +293,7 @@ void check_sizes(const Problem& problem, std::span<const MarginalSize> sizes) {
                        name));
     }
   }
+  check_closing(problem, sizes[0].dimension);
 }
 
 std::int64_t loading_bytes(const MarginalSize& size, int ranks) {
@@ -258,9 +311,10 @@ Marginal load_marginal(const parallel::Communicator& comm, const MarginalSpec& s
   const MarginalSize size = size_of(comm, spec);
   output::check_memory(comm, loading_bytes(size, comm.size()),
                        fmt::format("the {} points of '{}'", size.points, spec.name));
-  Values input = values_of(comm, spec, size, poll);
+  Values input = at_place(spec, [&] { return values_of(comm, spec, size, poll); });
   Marginal result;
   result.name = spec.name;
+  result.source = source_text(spec);
   result.dimension = size.dimension;
   result.input_total = size.points;
   result.grid = size.grid;
@@ -274,23 +328,24 @@ Marginal load_marginal(const parallel::Communicator& comm, const MarginalSpec& s
 }
 
 Marginal free_marginal(const parallel::Communicator& comm, const std::string& name,
-                       const Marginal& like) {
+                       const Marginal& like, std::optional<std::int64_t> longest) {
+  MarginalSize size{like.input_total, like.dimension, like.grid};
+  if (longest) size = resized(size, *longest);
   Marginal result;
   result.name = name;
   result.dimension = like.dimension;
-  result.grid = like.grid;
-  result.input_total = like.input_total;
-  result.total = like.grid ? like.input_total : like.total;
+  result.grid = size.grid;
+  result.input_total = size.points;
+  result.total = size.grid ? size.points : like.total;
   result.total_mass = like.total_mass;
   result.input_mass = like.total_mass;
   if (!like.grid) {
     result.coordinates = like.coordinates;
     result.ids = like.ids;
   } else {
-    const MarginalSize size{like.input_total, like.dimension, like.grid};
     const std::int64_t first = first_position(comm, size);
-    const std::int64_t row = like.input_total / like.grid->shape[0];
-    const std::int64_t rows = parallel::Blocks{like.grid->shape[0], comm.size()}.size(comm.rank());
+    const std::int64_t row = size.points / size.grid->shape[0];
+    const std::int64_t rows = parallel::Blocks{size.grid->shape[0], comm.size()}.size(comm.rank());
     Values all;
     all.values.assign(static_cast<std::size_t>(rows * row), 1.0);
     keep_mass(size, all, first, result);
@@ -316,10 +371,11 @@ void check_pair(const Marginal& a, const Marginal& b, Relaxation relaxation, dou
   if (relaxation == Relaxation::none &&
       !(std::abs(a.total_mass - b.total_mass) <= mass_tolerance * larger)) {
     throw Error(ExitCode::input_data,
-                fmt::format("'{}' has mass {} and '{}' has mass {}; a balanced problem needs equal "
-                            "masses: set normalise: true, or say what to do with the rest by "
+                fmt::format("{}{}'{}' has mass {} and '{}' has mass {}; a balanced problem needs "
+                            "equal masses: set normalise: true, or say what to do with the rest by "
                             "unbalanced or partial",
-                            a.name, a.total_mass, b.name, b.total_mass));
+                            b.source, b.source.empty() ? "" : ": ", a.name, a.total_mass, b.name,
+                            b.total_mass));
   }
   const Marginal& smaller = a.total_mass < b.total_mass ? a : b;
   // Masses of normalised marginals are one to rounding.

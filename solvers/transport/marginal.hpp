@@ -18,6 +18,7 @@ namespace mensura::transport {
 /// input's order (rank r holds the kept points of its block of input points or of grid rows).
 struct Marginal {
   std::string name;
+  std::string source{};  ///< source_text(): where the deck says it and what it is, for messages
   int dimension = 0;
   std::int64_t total = 0;           ///< points with mass, over all ranks
   std::int64_t input_total = 0;     ///< points or pixels of the input, those without mass too
@@ -43,8 +44,8 @@ MarginalSize size_of(const parallel::Communicator& comm, const MarginalSpec& spe
 std::vector<MarginalSize> sizes_of(const parallel::Communicator& comm, const Problem& problem);
 
 /// Local. Throws Error{input_data} when two dimensions differ (but for a cost matrix), when a
-/// periodic cost has not one period per axis, and when line, circle or sliced do not fit the
-/// dimension. One size for each marginal of the problem, in their order.
+/// periodic cost has not one period per axis, and when line, circle, sliced or the formulas of a
+/// closing map do not fit the dimension. One size for each marginal of the problem, in their order.
 void check_sizes(const Problem& problem, std::span<const MarginalSize> sizes);
 
 /// Local. Bytes of a marginal of this size on one of `ranks` ranks while load_marginal() runs.
@@ -61,9 +62,10 @@ Marginal load_marginal(const parallel::Communicator& comm, const MarginalSpec& s
                        const std::function<void()>& poll);
 
 /// Local. A free marginal: all points of `like`'s grid, or those that carry mass of its cloud, with
-/// equal masses that sum to `like`'s: the reference measure.
+/// equal masses that sum to `like`'s: the reference measure. `longest`: pixels of the longer side
+/// of a grid in the same box instead.
 Marginal free_marginal(const parallel::Communicator& comm, const std::string& name,
-                       const Marginal& like);
+                       const Marginal& like, std::optional<std::int64_t> longest = {});
 
 /// Local. A marginal without its points: name, sizes, masses, grid.
 Marginal head_of(const Marginal& marginal);

@@ -63,7 +63,8 @@ Variants source_variants() {
           {.key = "like",
            .kind = Kind::text,
            .help = "a given marginal: the free one lives on all pixels of its grid, empty "
-                   "ones included, or on the points of its cloud",
+                   "ones included, or on the points of its cloud; with resize on another grid "
+                   "in the same box",
            .required = true,
            .example = "a"},
           {.key = "support",
@@ -83,7 +84,8 @@ Variants kind_variants() {
                                   .kind = Kind::integer,
                                   .range = "[1, 1000000]",
                                   .help = "length of the longer side in pixels: averages values "
-                                          "down or interpolates them up; without it as in the file",
+                                          "down or interpolates them up; without it as in the "
+                                          "file (free ones: as its like)",
                                   .example = "256"},
                                  {.key = "spacing",
                                   .kind = Kind::real,
@@ -108,6 +110,34 @@ void check_density_kind(const Node& here, const Node&, Diagnostics& diagnostics)
     diagnostics.error(here["kind"], "a density lives on a grid; remove the key");
   } else if (here["resize"].present()) {
     diagnostics.error(here["resize"], "a density has no pixels to resize; change shape");
+  }
+}
+
+// A free marginal is sought: it has no values, and its places come from another one. Resolved decks
+// have the defaults of all keys.
+void check_free_keys(const Node& here, const Node& root, Diagnostics& diagnostics) {
+  if (!here["free"].given()) return;
+  if (here["floor"].real() > 0) {
+    diagnostics.error(here["floor"], "a free marginal has no values to raise; remove the key");
+  }
+  if (here["kind"].text() == "points") {
+    diagnostics.error(here["kind"],
+                      "a free marginal is a grid or a cloud as its like is; remove the key");
+    return;
+  }
+  if (here["spacing"].present()) {
+    diagnostics.error(here["spacing"],
+                      "a free marginal lies in the box of its like; give resize, the number of "
+                      "pixels, or remove the key");
+  }
+  if (!here["resize"].present()) return;
+  if (here["support"].present()) {
+    diagnostics.error(here["resize"], "found support beside it: points that move have no pixels");
+  }
+  for (const auto& [name, marginal] : root["marginals"].entries()) {
+    if (name != here["like"].text() || marginal["kind"].text() != "points") continue;
+    diagnostics.error(here["resize"],
+                      fmt::format("'{}' is a point cloud, which has no pixels to resize", name));
   }
 }
 
@@ -141,7 +171,7 @@ Table marginal_table() {
                     {"normalize", "the key is normalise, at the top level"},
                     {"points", "points: NAME stands for dataset: NAME and kind: points"},
                     {"generate", "give a formula: density: \"...\" and shape: [...]"}},
-          .checks = {check_density_kind, check_density_variables},
+          .checks = {check_density_kind, check_free_keys, check_density_variables},
           .aliases = {{.key = "points", .stands_for = "dataset", .also = "kind", .as = "points"}}};
 }
 
@@ -153,6 +183,7 @@ MarginalSpec marginal_from(const std::string& name, const Node& node) {
     spec.free = true;
     spec.like = node["like"].text();
     if (node["support"].present()) spec.support = node["support"].integer();
+    if (node["resize"].present()) spec.resize = node["resize"].integer();
     return spec;
   }
   spec.floor = node["floor"].real();

@@ -10,6 +10,7 @@
 #include <numbers>
 #include <vector>
 
+#include "output/memory.hpp"
 #include "transport/deck.hpp"
 
 namespace mensura::transport {
@@ -32,6 +33,9 @@ constexpr double bytes_per_sorted_point = 160;
 // Of the exact solution's linear program: pairs near the optimum (9 in two dimensions, 19 in three,
 // more in others), each in the search, on its way and in the simplex method.
 constexpr double bytes_per_priced_pair = 120, priced_pairs_per_row = 20;
+// Of samples: positions as they are drawn and in the order of the results; a node's questions and
+// answers on their way.
+constexpr double bytes_per_position = 16, bytes_per_draw = 100;
 // Up to here the supports of plans stay sparse.
 constexpr int most_sparse_dimension = 3;
 
@@ -265,12 +269,24 @@ Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes,
   return sum;
 }
 
+std::int64_t sample_bytes(const Problem& problem, std::span<const MarginalSize> sizes, int ranks) {
+  const auto count = static_cast<double>(problem.tuples);
+  const auto nodes = static_cast<double>(sizes.size());
+  // Positions and velocities, drawn and sorted.
+  if (problem.spline) return static_cast<std::int64_t>(count * nodes * 32 * sizes[0].dimension);
+  return static_cast<std::int64_t>(count / ranks * (bytes_per_position * nodes + bytes_per_draw));
+}
+
 run::Prediction predict(const Problem& problem, const parallel::Communicator& comm) {
   const std::vector<MarginalSize> sizes = sizes_of(comm, problem);
   check_sizes(problem, sizes);
   const Footprint need = footprint(problem, sizes, comm.size());
   run::Prediction prediction;
-  prediction.memory_bytes = need.bytes_per_rank;
+  const std::int64_t samples = sample_bytes(problem, sizes, comm.size());
+  prediction.memory_bytes = need.bytes_per_rank + samples;
+  if (samples > need.bytes_per_rank) {
+    prediction.name = fmt::format("this run with tuples: {}", problem.tuples);
+  }
   // Potentials with the state of the stages.
   prediction.checkpoint_bytes = 1 << 16;
   for (const EdgeSpec& edge : problem.edges) {
@@ -291,6 +307,10 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
       if (!problem.marginals[i].support) still.push_back(sizes[i]);
     }
     prediction.lines.push_back(regularisation_line(problem, still));
+  }
+  if (problem.tuples > 0) {
+    prediction.lines.push_back(fmt::format("{} per rank for {} {}", output::format_bytes(samples),
+                                           problem.tuples, problem.spline ? "paths" : "samples"));
   }
   if (need.plan_per_row > 0) {
     prediction.lines.push_back(

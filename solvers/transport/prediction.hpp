@@ -27,6 +27,10 @@ std::optional<double> absolute_regularisation(const Problem& problem,
 /// the neighbourhoods; no plan where `auto` leaves it to Sinkhorn's iteration.
 Footprint footprint(const Problem& problem, std::span<const MarginalSize> sizes, int ranks);
 
+/// Local. Bytes per rank of the samples that the deck asks for, while they are drawn and written;
+/// of a spline's paths, which all ranks have.
+std::int64_t sample_bytes(const Problem& problem, std::span<const MarginalSize> sizes, int ranks);
+
 /// Collective. For --dry-run; reads headers of files only. Throws what size_of() and check_sizes()
 /// throw.
 run::Prediction predict(const Problem& problem, const parallel::Communicator& comm);

@@ -25,7 +25,7 @@ struct MarginalSpec {
   std::string dataset{};                 ///< grid: values (w,), (h, w), (l, h, w); points: (n, d)
   input::Rows rows{};                    ///< points only
   std::string weights{};                 ///< points only: dataset (n,) of the file; empty: equal
-  std::optional<std::int64_t> resize{};  ///< grid only: length of the longer side in pixels
+  std::optional<std::int64_t> resize{};  ///< grid only, also of `like`: longer side in pixels
   std::optional<double> spacing{};       ///< grid only: of the pixels after resizing
   double floor = 0;  ///< mass = value / max(value) + floor, or value + floor * max(value) when kept
   std::string density{};  ///< instead of file: formula in x, y, z (x along the last axis)
@@ -70,6 +70,8 @@ struct ClosingSpec {
   std::vector<std::string> formulas{};  ///< components x, y, z of the map, in x, y, z
   std::filesystem::path file{};         ///< or a dataset (n_0, d)
   std::string dataset{};
+  /// In the deck, for messages: of the list, then of every formula.
+  std::vector<std::string> places{};
 };
 
 enum class Unit { spacing_squared, diameter_squared, absolute };

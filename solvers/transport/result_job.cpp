@@ -26,15 +26,19 @@ void warn_not_converged(run::Context& context, const Answer& answer, const Probl
                                           : advice));
 }
 
-void warn_wide_gap(run::Context& context, const Answer& answer) {
+void warn_wide_gap(run::Context& context, const Answer& answer, const Problem& problem) {
   // A cost of zero has no share, and a gap far below the regularisation is sharp enough.
   constexpr double sharp = 1e-3;
   if (!(answer.gap_relative > wide_gap) || !std::isfinite(answer.gap_relative)) return;
+  if (answer.gap_absolute <= answer.gap_rounding) return;
   if (answer.gap_absolute < sharp * answer.regularisation) return;
-  context.warn(
-      fmt::format("the gap is {:.3g} of the cost: the cost is about as small as the "
-                  "regularisation; lower regularisation.final for a sharper answer",
-                  answer.gap_relative));
+  const bool regularised = problem.method == Method::automatic ||
+                           problem.method == Method::newton || problem.method == Method::sinkhorn;
+  context.warn(fmt::format("the gap is {:.3g} of the cost{}", answer.gap_relative,
+                           regularised && !problem.exact
+                               ? ": the cost is about as small as the regularisation; lower "
+                                 "regularisation.final for a sharper answer"
+                               : ": the bounds do not meet"));
 }
 
 void draw_wanted_tuples(const parallel::Communicator& comm, run::Context& context,

@@ -21,9 +21,9 @@ class ResultJob : public run::Job {
 };
 
 /// Local. Warnings that users of every job get: what to do about marginals that are not met, and
-/// about a gap of more than a tenth of the cost.
+/// about a gap of more than a tenth of the cost that is not rounding.
 void warn_not_converged(run::Context& context, const Answer& answer, const Problem& problem);
-void warn_wide_gap(run::Context& context, const Answer& answer);
+void warn_wide_gap(run::Context& context, const Answer& answer, const Problem& problem);
 
 /// Collective. The samples that the deck wants; a warning where there is no plan to draw from.
 /// Edges as draw_tuples() has them.

@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "input/diagnostics.hpp"
-#include "input/expression.hpp"
+#include "transport/closing.hpp"
 #include "transport/graph_shape.hpp"
 #include "transport/marginal_deck.hpp"
 
@@ -28,6 +29,30 @@ std::optional<Node> first_own_cost(const Node& root) {
     if (name.text() != common_cost) return name;
   }
   return std::nullopt;
+}
+
+// Costs of single edges are there for edges.
+void check_costs(const Node&, const Node& root, Diagnostics& diagnostics) {
+  if (!root["costs"].present()) return;
+  const auto costs = root["costs"].entries();
+  std::set<std::string> used;
+  if (has_edges(root)) {
+    for (const Node& edge : root["graph"]["edges"].items()) used.insert(edge.items()[3].text());
+  }
+  // An edge with an unknown name may mean any of them.
+  const bool known = std::ranges::all_of(used, [&](const std::string& name) {
+    return name == common_cost ||
+           std::ranges::any_of(costs, [&](const auto& cost) { return cost.first == name; });
+  });
+  for (const auto& [name, cost] : costs) {
+    if (name == common_cost) {
+      diagnostics.error(cost, "edges know the deck's common cost by this name; expected another");
+    } else if (known && !used.contains(name)) {
+      diagnostics.error(cost, fmt::format("no edge has the cost '{}'; name it in graph.edges: "
+                                          "[from, to, weight, {}], or remove it",
+                                          name, name));
+    }
+  }
 }
 
 // Electrons are all alike and all repel each other.
@@ -176,9 +201,12 @@ void check_line(const Node&, const Node& root, Diagnostics& diagnostics) {
     diagnostics.error(root["entropy"], "line is exact: it has no entropy; leave entropy out");
   }
   for (const auto& [name, marginal] : root["marginals"].entries()) {
-    if (!marginal["free"].present() || !marginal["support"].present()) continue;
-    diagnostics.error(marginal["support"],
-                      "line finds the points of a barycenter by itself; leave support out");
+    for (const char* key : {"support", "resize"}) {
+      if (!marginal["free"].present() || !marginal[key].present()) continue;
+      diagnostics.error(
+          marginal[key],
+          fmt::format("line finds the points of a barycenter by itself; leave {} out", key));
+    }
   }
 }
 
@@ -196,26 +224,15 @@ void check_whole_cycle(const Node&, const Node& root, Diagnostics& diagnostics) 
                       "marginals in the cycle's order, and weights in place of edges");
   }
   if (!formulas) return;
-  const auto marginals = root["marginals"].entries();
-  const int dimension = dimension_of(marginals[0].second);
-  if (dimension == 0) return;
-  const std::vector<Node> components = graph["closing"].items();
-  if (std::ssize(components) != dimension) {
-    diagnostics.error(graph["closing"],
-                      fmt::format("found {} formulas and '{}' has dimension {}; expected one for "
-                                  "each axis",
-                                  components.size(), marginals[0].first, dimension));
-    return;
-  }
-  static const std::vector<std::string> axes = {"x", "y", "z"};
-  for (const Node& component : components) {
-    const input::Expression formula(component.text(), axes);
-    for (std::size_t a = static_cast<std::size_t>(dimension); a < axes.size(); ++a) {
-      if (!formula.uses(axes[a])) continue;
-      diagnostics.error(component, fmt::format("found {} and '{}' has dimension {}; expected {}",
-                                               axes[a], marginals[0].first, dimension,
-                                               dimension == 1 ? "x only" : "x and y only"));
+  // Files say their dimension when they are read; all marginals have the same.
+  for (const auto& [name, marginal] : root["marginals"].entries()) {
+    const int dimension = dimension_of(marginal);
+    if (dimension == 0) continue;
+    for (const auto& [formula, text] :
+         closing_complaints(graph["closing"].texts(), name, dimension)) {
+      diagnostics.error(formula ? graph["closing"].items()[*formula] : graph["closing"], text);
     }
+    return;
   }
 }
 
@@ -340,8 +357,8 @@ void check_spline(const Node&, const Node& root, Diagnostics& diagnostics) {
 }  // namespace
 
 std::vector<input::Check> solver_checks() {
-  return {check_coulomb, check_tensor,      check_entropy, check_support,
-          check_line,    check_whole_cycle, check_spline,  check_tuples};
+  return {check_costs, check_coulomb,     check_tensor, check_entropy, check_support,
+          check_line,  check_whole_cycle, check_spline, check_tuples};
 }
 
 }  // namespace mensura::transport

@@ -50,7 +50,7 @@ void dry_run(const Driver& driver, const input::Deck& deck, const parallel::Comm
   if (!driver.predict) return;
   const Prediction prediction = driver.predict(deck, comm);
   print(comm, prediction_text(prediction, comm));
-  output::check_memory(comm, prediction.memory_bytes, "this run");
+  output::check_memory(comm, prediction.memory_bytes, prediction.name);
 }
 
 // Collective.

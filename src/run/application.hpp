@@ -22,6 +22,7 @@ struct Prediction {
   std::int64_t memory_bytes = 0;         ///< at the peak, on this rank
   std::int64_t communication_bytes = 0;  ///< sent by all ranks over the whole run
   std::int64_t checkpoint_bytes = 0;     ///< one checkpoint, all ranks
+  std::string name = "this run";         ///< what is too large, where it is
   std::vector<std::string> lines{};      ///< further sizes worth knowing, for --dry-run
 };
 

@@ -86,7 +86,8 @@ RestartPlan BatchRun::prepare() {
   petsc_ = std::make_unique<linear::PetscSession>(comm_, bare_options(deck_, driver_.petsc_prefix),
                                                   line_.petsc);
   if (driver_.predict) {
-    output::check_memory(comm_, driver_.predict(deck_, comm_).memory_bytes, "this run");
+    const Prediction prediction = driver_.predict(deck_, comm_);
+    output::check_memory(comm_, prediction.memory_bytes, prediction.name);
   }
   share_limit(comm_, clock_, asked_limit(line_, keys_));
   const std::string folder = output_.folder.string();

@@ -47,6 +47,17 @@ done
 # The debiased barycenter is the sharper one.
 expect_true "$(result debiased1 cost_linear) < $(result plain1 cost_linear)" "blur"
 
+# On a grid of its own in the same box.
+for ranks in 1 3; do
+  run "$ranks" --output "coarse$ranks" --set marginals.z.resize=9 "${debiased[@]}" edges.yaml
+  expect_code 0 "coarse, $ranks ranks"
+  run "$ranks" --output "fine$ranks" --set marginals.z.resize=30 --set entropy=whole edges.yaml
+  expect_code 0 "fine, $ranks ranks"
+  expect_text "'z': free, on a grid of 30 x 30 pixels in the box of 'a'" "fine, $ranks ranks"
+done
+expect_apart coarse1 coarse3 1e-10 /marginals/z/mass "coarse"
+expect_apart fine1 fine3 1e-9 /marginals/z/mass "fine"
+
 # Stopped within the sweeps, within an edge of a step, and where the results are made.
 for case in "edges 5 1 3" "edges 6 2 1" "places 9 1 2" "places 60 2 3"; do
   read -r deck step before after <<< "$case"

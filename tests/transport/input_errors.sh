@@ -74,6 +74,36 @@ for file in truncated.h5 missing.h5; do
   refused 2 3 images.yaml "marginals.b.file=$file" "$file"
 done
 
+# Whose file it is, and what the deck alone does not tell.
+refused 2 3 images.yaml marginals.b.dataset=/nan "marginals.b: $PWD/measures.h5:/nan: row 9"
+refused 2 3 images.yaml normalise=false "marginals.b: $PWD/measures.h5:/second: 'a' has mass"
+refused 2 3 clouds.yaml marginals.q.dataset=/deep "marginals.q: $PWD/measures.h5:/deep: 'p' has dimension 2"
+cat > cycle.yaml << 'DECK'
+marginals:
+  p: {file: measures.h5, dataset: /flat, kind: points}
+  q: {file: measures.h5, dataset: /flat, kind: points}
+  r: {file: measures.h5, dataset: /flat, kind: points}
+graph: {shape: cycle, closing: [x, z]}
+DECK
+refused 2 3 cycle.yaml normalise=true \
+  "graph.closing.1: found z and 'p' has dimension 2; expected x and y only"
+refused 2 3 cycle.yaml 'graph.closing=[x]' "graph.closing: found 1 formula and 'p' has dimension 2"
+
+# Samples that no memory holds: refused before anything is read, dry or not, of pairs and graphs.
+cat > chain.yaml << 'DECK'
+marginals:
+  f: {density: "1 + x", shape: 8}
+  g: {density: "2 - x", shape: 8}
+  h: {density: "1", shape: 8}
+graph: {shape: chain}
+DECK
+for deck in densities.yaml chain.yaml; do
+  refused 2 7 $deck tuples=1000000000000 "tuples: 1000000000000 needs"
+  run 2 --dry-run --set tuples=1000000000000 $deck
+  expect_code 7 "too many samples, dry run"
+  expect_text "per rank for 1000000000000 samples" "too many samples, dry run"
+done
+
 # Larger than the memory: refused before the pixels are made, dry or not.
 export MENSURA_MEMORY_LIMIT=20M
 large='marginals.f.shape=[2000, 2000]'

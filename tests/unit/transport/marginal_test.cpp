@@ -332,7 +332,8 @@ TEST_F(Marginals, WrongMassIsNamedWithItsPlace) {
                             "pixels are not)");
   values[7] = std::nan("");
   write("nan", {5, 6}, values);
-  refuse(grid("/nan"), path + ":/nan: row 1, column 1 is NaN; remove or replace such values");
+  refuse(grid("/nan"), "d.yaml:2:6: marginals.a: " + path +
+                           ":/nan: row 1, column 1 is NaN; remove or replace such values");
   write("zero", {4, 4}, std::vector<double>(16, 0.0));
   MarginalSpec dark = grid("/zero");
   dark.floor = 0.1;
