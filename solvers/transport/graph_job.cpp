@@ -43,8 +43,8 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 // Where a free marginal lives.
-std::string free_line(const MarginalSpec& spec, const Marginal& like, const Marginal& marginal) {
-  const char* hidden = spec.where.empty() ? ", where all marginals meet" : "";
+std::string free_line(const MarginalSpec& spec, const Marginal& like, const Marginal& marginal,
+                      bool hidden) {
   if (spec.support) {
     return fmt::format("marginal '{}': free, {} points that move, beginning in '{}'", spec.name,
                        marginal.total, like.name);
@@ -54,7 +54,8 @@ std::string free_line(const MarginalSpec& spec, const Marginal& like, const Marg
                        fmt::join(marginal.grid->shape, " x "), like.name);
   }
   return fmt::format("marginal '{}': free, on the {} {} of '{}'{}", spec.name, marginal.total,
-                     marginal.grid ? "pixels" : "points", like.name, hidden);
+                     marginal.grid ? "pixels" : "points", like.name,
+                     hidden ? ", between all pairs" : "");
 }
 
 // Trees fall apart at fixed nodes; what is no tree, or has an entropy of its own, does not.
@@ -104,7 +105,8 @@ void GraphJob::load_problem(run::Context& context) {
     marginals_[k] = spec.support ? support_marginal(comm_, spec.name, *like, *spec.support,
                                                     problem_.seed, context.poll)
                                  : free_marginal(comm_, spec.name, *like, spec.resize);
-    if (problem_.method != Method::line) context.log(free_line(spec, *like, marginals_[k]));
+    if (problem_.method != Method::line)
+      context.log(free_line(spec, *like, marginals_[k], problem_.has_hidden_centre()));
   }
   if (problem_.method == Method::line) {
     epsilon_ = Answer::unknown;

@@ -178,12 +178,7 @@ void LinePart::electrons(Answer& answer) const {
   }
   const auto electrons = static_cast<std::int64_t>(marginals_.size());
   const double value = seidl_value(comm_, measure(0), electrons) * marginals_[0].total_mass;
-  if (!std::isfinite(value)) {
-    throw Error(ExitCode::input_data,
-                fmt::format("marginal '{}' has a point with more than 1/{} of the mass: two of the "
-                            "{} electrons meet there in every plan; spread its mass",
-                            marginals_[0].name, electrons, electrons));
-  }
+  if (!std::isfinite(value)) refuse_crowded(marginals_[0].name, marginals_.size());
   answer.cost_linear = value;
   set_bounds(value, value, 0, value, answer);
   for (const Marginal& marginal : marginals_) answer.nodes.push_back(given_node(marginal));

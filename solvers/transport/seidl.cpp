@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "transport/seidl.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <numeric>
 #include <utility>
 
 #include "parallel/exact_sum.hpp"
@@ -68,6 +72,32 @@ double seidl_value(const parallel::Communicator& comm, const Weighted& points,
   const double value = static_cast<double>(electrons) * sum;
   if (sum < infinity) require_range(value);
   return value;
+}
+
+void refuse_crowded(const std::string& marginal, std::size_t electrons) {
+  throw parallel::Error(
+      parallel::ExitCode::input_data,
+      fmt::format("marginal '{}' has a point with more than 1/{} of the mass: two of the {} "
+                  "electrons meet there in every plan; spread its mass",
+                  marginal, electrons, electrons));
+}
+
+void check_crowding(const std::vector<ElectronPoints>& electrons, int dimension) {
+  const auto d = static_cast<std::size_t>(dimension);
+  std::map<std::vector<double>, std::vector<double>> places;  // masses of all electrons
+  for (std::size_t k = 0; k < electrons.size(); ++k) {
+    for (std::size_t i = 0; i < electrons[k].mass.size(); ++i) {
+      const auto at = electrons[k].coordinates.subspan(i * d, d);
+      std::vector<double>& masses = places[{at.begin(), at.end()}];
+      masses.resize(electrons.size(), 0.0);
+      masses[k] += electrons[k].mass[i];
+    }
+  }
+  for (const auto& [place, masses] : places) {
+    if (std::accumulate(masses.begin(), masses.end(), 0.0) <= 1 + rounding) continue;
+    const auto most = std::ranges::max_element(masses) - masses.begin();
+    refuse_crowded(electrons[static_cast<std::size_t>(most)].name, electrons.size());
+  }
 }
 
 std::vector<double> coulomb_cost(std::span<const double> x, std::span<const double> y,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "parallel/communicator.hpp"
@@ -27,6 +28,21 @@ namespace mensura::transport {
 /// O(n/P); independent of the number of ranks, bitwise. K - 1 merges.
 double seidl_value(const parallel::Communicator& comm, const Weighted& points,
                    std::int64_t electrons);
+
+/// Local. Electrons have no plan where two of them meet in every one: throws Error{input_data} that
+/// names a marginal with a point of more than 1/K of the mass.
+[[noreturn]] void refuse_crowded(const std::string& marginal, std::size_t electrons);
+
+/// The points of one electron; its masses sum to one.
+struct ElectronPoints {
+  std::string name;
+  std::span<const double> coordinates, mass;
+};
+
+/// Local. There is a plan without an electron on top of another exactly where no place has more
+/// than one electron: sum_k mu_k({x}) <= 1 (a matrix of such rows is a mean of injections, Birkhoff
+/// 1946). Throws refuse_crowded() where one is by more than 1e-12.
+void check_crowding(const std::vector<ElectronPoints>& electrons, int dimension);
 
 /// Local. 1 / |x - y| between points (row-major, `dimension` coordinates), rows by x; +infinity
 /// where they coincide. (A matrix and no CostKind: the kernels' bounds over boxes and their

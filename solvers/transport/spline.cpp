@@ -135,7 +135,8 @@ void SplineSolver::add_edges(std::span<const Cloud> positions) {
     const auto name = [&](std::size_t time) {
       return options_.names.empty() ? std::to_string(time) : options_.names[time];
     };
-    check_resolution(options_.epsilon, largest, edge_text(name(k), name(k + 1)));
+    check_resolution(options_.epsilon, largest, edge_text(name(k), name(k + 1)),
+                     fmt::format(", or take times that are more than {:.3g} apart", step));
     most = std::max(most, largest);
   }
   epsilons_ = {options_.epsilon};

@@ -77,8 +77,8 @@ struct SplinePaths {
 class SplineSolver {
  public:
   /// One cloud of positions per time. Throws on all ranks: Error{input_data} for masses that do not
-  /// sum to one (1e-9; a smaller difference is divided out), Error{internal} for options that do
-  /// not fit together.
+  /// sum to one (1e-9; a smaller difference is divided out) and for costs beside which doubles do
+  /// not resolve the regularisation, Error{internal} for options that do not fit together.
   SplineSolver(const parallel::Communicator& comm, std::span<const Cloud> positions,
                const SplineOptions& options);
   ~SplineSolver();

@@ -165,6 +165,13 @@ Answer SplinePart::describe(const std::function<void()>& poll) {
   answer.regularisation = solver_->epsilon();
   const SplineSolver::Result result = solver_->result(poll);
   answer.marginal_error_l1 = *std::ranges::max_element(result.errors);
+  // Sweeps end before their limit where rounding does.
+  if (!answer.converged && answer.history.back().sinkhorn < problem_.max_sinkhorn) {
+    answer.advice = fmt::format(
+        "rounding of the potentials changes entries of the plan by up to {:.3g}, which no sweep "
+        "mends: raise regularisation.final, loosen tolerance, or take times that are more even",
+        answer.history.back().error_l1);
+  }
   set_costs(result.linear, result.regularised, heads_[0].total_mass, solver_->epsilon(),
             clouds_.size(), answer);
   const auto potentials = canonical_potentials();

@@ -47,7 +47,7 @@ double scalar(const NodeFields& a, const NodeFields& b) {
   return sum.value();
 }
 
-void check_masses(const NodeFields& masses) {
+void check_masses(const NodeFields& masses, const TensorOptions& options) {
   parallel::require(masses.size() >= 2 && masses.size() <= 5, "two to five nodes");
   double entries = 1;
   std::int64_t points = 0;
@@ -55,16 +55,15 @@ void check_masses(const NodeFields& masses) {
     for (std::size_t x = 0; x < masses[k].size(); ++x) {
       if (masses[k][x] > 0 && std::isfinite(masses[k][x])) continue;
       throw Error(ExitCode::input_data,
-                  fmt::format("point {} of node {} has mass {}: masses must be positive and "
-                              "finite; leave points without mass out",
-                              x, k, masses[k][x]));
+                  fmt::format("{} has mass {}: masses must be positive and finite; leave points "
+                              "without mass out",
+                              options.point(k, x), masses[k][x]));
     }
     const double total = sum_of(masses[k]);
     if (std::abs(total - 1) > 1e-9) {
       throw Error(ExitCode::input_data,
-                  fmt::format("the masses of node {} sum to {:.12g}: normalise all marginals to "
-                              "one",
-                              k, total));
+                  fmt::format("the masses of {} sum to {:.12g}: normalise all marginals to one",
+                              options.node(k), total));
     }
     entries *= static_cast<double>(masses[k].size());
     points += static_cast<std::int64_t>(masses[k].size());
@@ -86,41 +85,44 @@ void check_masses(const NodeFields& masses) {
   }
 }
 
-void check_edge(const NodeFields& masses, const DenseEdge& edge) {
+void check_edge(const NodeFields& masses, const DenseEdge& edge, const TensorOptions& options) {
   parallel::require(edge.from < masses.size() && edge.to < masses.size() && edge.from != edge.to,
                     "an edge has two different nodes");
   const std::size_t n = masses[edge.from].size(), m = masses[edge.to].size();
   parallel::require(edge.cost.size() == n * m, "an edge has the cost of all pairs");
   if (!(edge.weight >= 0) || !std::isfinite(edge.weight)) {
-    throw Error(ExitCode::input_data, fmt::format("the edge between nodes {} and {} has weight {}: "
-                                                  "weights are finite and not negative",
-                                                  edge.from, edge.to, edge.weight));
+    throw Error(ExitCode::input_data,
+                fmt::format("the edge between {} and {} has weight {}: "
+                            "weights are finite and not negative",
+                            options.node(edge.from), options.node(edge.to), edge.weight));
   }
   std::vector<char> paired(n + m, 0);
   for (std::size_t i = 0; i < edge.cost.size(); ++i) {
     const double c = edge.cost[i];
     if (std::isnan(c) || c == -std::numeric_limits<double>::infinity()) {
       throw Error(ExitCode::input_data,
-                  fmt::format("the cost of point {} of node {} with point {} of node {} is {}: "
-                              "costs are numbers, or +infinity for forbidden pairs",
-                              i / m, edge.from, i % m, edge.to, c));
+                  fmt::format("the cost of {} with {} is {}: costs are numbers, or +infinity for "
+                              "forbidden pairs",
+                              options.point(edge.from, i / m), options.point(edge.to, i % m), c));
     }
     if (std::isfinite(c)) paired[i / m] = paired[n + i % m] = 1;
   }
   const auto alone = static_cast<std::size_t>(std::ranges::find(paired, 0) - paired.begin());
   if (alone == paired.size() || edge.weight == 0) return;
-  throw Error(ExitCode::input_data,
-              fmt::format("point {} of node {} may not be paired with any point of node {}: every "
-                          "cost is infinite, there is no plan",
-                          alone < n ? alone : alone - n, alone < n ? edge.from : edge.to,
-                          alone < n ? edge.to : edge.from));
+  const bool first = alone < n;
+  throw Error(
+      ExitCode::input_data,
+      fmt::format("{} may not be paired with any point of {}: every cost is infinite, there "
+                  "is no plan",
+                  first ? options.point(edge.from, alone) : options.point(edge.to, alone - n),
+                  options.node(first ? edge.to : edge.from)));
 }
 
 NodeFields checked(const parallel::Communicator& comm, NodeFields masses,
-                   std::span<const DenseEdge> edges) {
+                   std::span<const DenseEdge> edges, const TensorOptions& options) {
   parallel::agree(comm, [&] {
-    check_masses(masses);
-    for (const DenseEdge& edge : edges) check_edge(masses, edge);
+    check_masses(masses, options);
+    for (const DenseEdge& edge : edges) check_edge(masses, edge, options);
   });
   for (auto& node : masses) {
     const double total = sum_of(node);
@@ -153,11 +155,19 @@ std::vector<double> falling(std::span<const DenseEdge> edges, const TensorOption
 
 }  // namespace
 
+std::string TensorOptions::node(std::size_t k) const {
+  return names.empty() ? fmt::format("node {}", k) : fmt::format("'{}'", names[k]);
+}
+
+std::string TensorOptions::point(std::size_t k, std::size_t i) const {
+  return fmt::format("point {} of {}", ids.empty() ? i : ids[k][i], node(k));
+}
+
 TensorSolver::TensorSolver(const parallel::Communicator& comm, NodeFields masses,
                            std::span<const DenseEdge> edges, const TensorOptions& options)
     : comm_(comm),
       options_(options),
-      masses_(checked(comm, std::move(masses), edges)),
+      masses_(checked(comm, std::move(masses), edges, options)),
       slices_(comm, masses_, edges),
       epsilons_(falling(edges, options)) {
   parallel::require(options.epsilon > 0 && options.max_sweeps >= 1 && options.tolerance >= 0 &&
@@ -200,9 +210,9 @@ double TensorSolver::update(const TensorSlices::Rest& rest, std::size_t node) {
     if (!std::isfinite(exact[x])) {
       throw Error(
           ExitCode::numerical,
-          fmt::format("the potential of point {} of node {} is {} at regularisation {:.3g}: "
-                      "its entries are all forbidden, or the costs are out of range",
-                      x, node, exact[x], epsilon));
+          fmt::format("the potential of {} is {} at regularisation {:.3g}: its entries are all "
+                      "forbidden, or the costs are out of range",
+                      options_.point(node, x), exact[x], epsilon));
     }
     mass += masses_[node][x] * std::exp((at_[node][x] - exact[x]) / epsilon);
   }

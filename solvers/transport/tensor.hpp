@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "parallel/communicator.hpp"
@@ -17,6 +18,12 @@ struct TensorOptions {
   double tolerance = 1e-9;         ///< of the largest L1 error of a marginal
   std::int64_t warm_sweeps = 20;   ///< before the first Newton step at a regularisation
   std::int64_t max_sweeps = 1000;  ///< at a regularisation; a Newton step is followed by one
+  /// Of the nodes and their points, for messages; without them numbers from zero.
+  std::vector<std::string> names{};
+  std::vector<std::vector<std::uint64_t>> ids{};
+
+  std::string node(std::size_t k) const;
+  std::string point(std::size_t k, std::size_t i) const;
 };
 
 /// Small multi-marginal problems with any pairwise costs:

@@ -70,7 +70,10 @@ TensorPart::TensorPart(const parallel::Communicator& comm, Problem problem,
                               "take coarser grids or fewer points; on a line method: line, and for "
                               "squared distances or trees the other solvers, go to millions")) {
   std::vector<DenseEdge> edges;
-  parallel::agree(comm_, [&] { edges = dense_edges(); });
+  parallel::agree(comm_, [&] {
+    if (problem_.cost.kind == CostKind::coulomb) check_electrons();
+    edges = dense_edges();
+  });
   for (const DenseEdge& edge : edges) {
     double most = 0;
     for (const double c : edge.cost) {
@@ -81,8 +84,21 @@ TensorPart::TensorPart(const parallel::Communicator& comm, Problem problem,
     largest_cost_ += edge.weight * most;
   }
   NodeFields masses;
-  for (const GatheredMarginal& node : nodes_) masses.push_back(node.mass);
-  solver_.emplace(comm_, std::move(masses), edges, options_of(problem_, epsilon));
+  TensorOptions options = options_of(problem_, epsilon);
+  for (const GatheredMarginal& node : nodes_) {
+    masses.push_back(node.mass);
+    options.names.push_back(node.name);
+    options.ids.push_back(node.ids);
+  }
+  solver_.emplace(comm_, std::move(masses), edges, options);
+}
+
+void TensorPart::check_electrons() const {
+  std::vector<ElectronPoints> electrons;
+  for (const GatheredMarginal& node : nodes_) {
+    electrons.push_back({node.name, node.coordinates, node.mass});
+  }
+  check_crowding(electrons, nodes_[0].dimension);
 }
 
 std::vector<DenseEdge> TensorPart::dense_edges() const {

@@ -33,6 +33,7 @@ class TensorPart final : public Part {
   void restore(const SavedState& saved) override;
 
  private:
+  void check_electrons() const;
   std::vector<DenseEdge> dense_edges() const;
   void add_plan(const EdgeSpec& edge, const std::function<void()>& poll, Answer& answer) const;
   void set_maps(const PlanAnswer& plan, Answer& answer) const;

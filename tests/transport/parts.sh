@@ -91,6 +91,16 @@ expect_true "$(result pair primal_rounded) >= 2 - 1e-11" "two electrons: upper b
 run 2 --output out --set marginals.c.density=1+x --set method=line tensor.yaml
 expect_code 3 "electrons that differ"
 expect_text "'a' and 'c' differ" "electrons that differ"
+# More than a third of the mass at one point: no plan, whatever the method.
+crowded="exp(-(x-0.5)^2/0.0001)"
+for method in auto line; do
+  run 2 --output "crowded-$method" --set marginals.a.density="$crowded" \
+    --set marginals.b.density="$crowded" --set marginals.c.density="$crowded" \
+    --set marginals.a.shape=12 --set marginals.b.shape=12 --set marginals.c.shape=12 \
+    --set method=$method tensor.yaml
+  expect_code 3 "crowded electrons, $method"
+  expect_text "'a' has a point with more than 1/3 of the mass" "crowded electrons, $method"
+done
 
 # K^2 / 6 (1 - cos(pi / K)) = 0.7810 in continuous space, on the grid above it by less than K steps of
 # K h^2 / 12; entropy costs 1 % here.
@@ -120,8 +130,20 @@ expect_text "one row for each of the 40 input points of 'a'" "a closing map of o
 # Bounds of a spline are unknown; the text says so.
 grep -q "no bounds" spline-1/run.json || fail "spline: the reason lacks its bounds"
 [ "$(result spline-1 primal_rounded)" = null ] || fail "spline: an upper bound"
+# Times so uneven that rounding is in the way, or that nothing is left beside it.
+run 2 --output uneven --set 'spline.times=[0, 1e-3, 1]' spline.yaml
+expect_code 4 "uneven times"
+expect_text "rounding of the potentials changes entries of the plan" "uneven times"
+run 2 --output hopeless --set 'spline.times=[0, 1e-9, 1]' spline.yaml
+expect_code 3 "hopeless times"
+expect_text "take times that are more than 1e-09 apart" "hopeless times"
 
 expect_true "$(result line-1 gap_absolute) < 1e-14 * $(result line-1 dual)" "line: gap"
+# The barycenter of equal measures costs nothing but rounding, about which nobody is warned.
+run 2 --output equal --set 'marginals.b.density=exp(-(x-0.25)^2/0.005)' \
+  --set marginals.b.shape=500 line.yaml
+expect_code 0 "line: equal measures"
+grep -q "the gap is" <<< "$text" && fail "line: equal measures: $text"
 
 # Stopped in the first stage, in the middle and before the answer; restarted on other rank counts.
 for case in "tensor 5 2 3" "tensor 8 1 2" "cycle 6 2 1" "cycle 20 3 2" "spline 5 2 3" "spline 7 3 1"; do

@@ -120,6 +120,30 @@ TEST(Seidl, APointThatMeetsItself) {
   EXPECT_NEAR(value(world, rounded, 3), 2.5, 1e-12);
 }
 
+// No place has room for more than one electron; whose marginals differ may share one.
+TEST(Seidl, CrowdedPlacesLeaveNoPlan) {
+  const std::vector<double> x{0, 1, 2}, y{2, 5}, twice{1, 1, 2};
+  const std::vector<double> most{0.2, 0.2, 0.6}, half{0.4, 0.6}, two{0.3, 0.3, 0.4}, even{0.5, 0.5};
+  EXPECT_NO_THROW(check_crowding({{"a", x, most}, {"b", y, half}}, 1));
+  EXPECT_NO_THROW(check_crowding({{"a", y, even}, {"b", y, even}}, 1));
+  const auto refused = [](const std::vector<ElectronPoints>& electrons) -> std::string {
+    try {
+      check_crowding(electrons, 1);
+    } catch (const parallel::Error& error) {
+      EXPECT_EQ(error.code(), parallel::ExitCode::input_data);
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(refused({{"a", x, most}, {"b", y, even}}),
+            "marginal 'a' has a point with more than 1/2 of the mass: two of the 2 electrons meet "
+            "there in every plan; spread its mass");
+  EXPECT_NE(refused({{"a", y, even}, {"b", y, even}, {"c", y, even}}).find("1/3"),
+            std::string::npos);
+  // Two points of a cloud at one place.
+  EXPECT_NE(refused({{"a", twice, two}, {"b", twice, two}}).find("'a'"), std::string::npos);
+}
+
 TEST(Seidl, BadPoints) {
   const Communicator world = Communicator::world();
   EXPECT_THROW(value(world, Measure{}, 2), parallel::Error);

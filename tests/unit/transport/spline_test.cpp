@@ -422,6 +422,9 @@ TEST(Spline, BadInputIsRefusedOnAllRanks) {
   bad = options;
   bad.velocities.lower = {-1, -1};
   refuse(fine, bad, ExitCode::internal, "per axis");
+  bad = options;
+  bad.times = {0, 1e-9};
+  refuse(fine, bad, ExitCode::input_data, "more than 1e-09 apart");
 }
 
 }  // namespace

@@ -418,6 +418,10 @@ TEST(Tensor, BadInputIsRefusedOnAllRanks) {
   refuse({half, half}, {{1, 0, 1, {0, never, 1, never}}}, ExitCode::input_data,
          "point 1 of node 0 may not be paired");
   refuse({half, half}, {{0, 2, 1, {0, 1, 1, 0}}}, ExitCode::internal, "two different nodes");
+  TensorOptions named;
+  named.names = {"a", "b"};
+  named.ids = {{3, 8}, {0, 5}};
+  EXPECT_EQ(named.point(0, 1), "point 8 of 'a'");
   const std::vector<double> many(400, 1.0 / 400);
   refuse({many, many, many, many}, {}, ExitCode::too_large, "entries");
   refuse({std::vector<double>(1500, 1.0 / 1500), std::vector<double>(1500, 1.0 / 1500)}, {},
