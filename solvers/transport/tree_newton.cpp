@@ -11,9 +11,10 @@ namespace mensura::transport {
 namespace {
 
 // Constants of reference/transport_robust 4.
-constexpr double most_move =
-    20;  // of a free marginal's logarithm or, where steps fail, a potential
-constexpr double most_growth = 2;  // of a point's mass in the plan, by the linear model
+// In a step: a free marginal's logarithm or, where steps fail, a potential moves by so many eps; a
+// point's mass in the plan grows, by the linear model, by so much.
+constexpr double most_move = 20;
+constexpr double most_growth = 2;
 constexpr double first_kappa = 0.01, least_kappa = 1e-3;
 constexpr double most_shift = 1;
 constexpr double first_floor = 1e-7, least_floor = 1e-9;  // of the shift
