@@ -110,7 +110,7 @@ TEST_F(Resolution, TreesDoNotInsertStagesForRounding) {
   while (!part->finished()) part->advance([] {});
   EXPECT_FALSE(part->converged());
   const auto history = part->history();
-  EXPECT_EQ(history.back().newton, problem.max_newton);
+  EXPECT_LT(history.back().newton, problem.max_newton / 2);  // a standstill
   for (std::size_t s = 1; s < history.size(); ++s) {
     EXPECT_LT(history[s].regularisation, history[s - 1].regularisation);
   }
