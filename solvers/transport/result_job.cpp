@@ -27,11 +27,9 @@ void warn_not_converged(run::Context& context, const Answer& answer, const Probl
 }
 
 void warn_wide_gap(run::Context& context, const Answer& answer, const Problem& problem) {
-  // A cost of zero has no share, and a gap far below the regularisation is sharp enough.
-  constexpr double sharp = 1e-3;
+  // A cost of zero has no share.
   if (!(answer.gap_relative > wide_gap) || !std::isfinite(answer.gap_relative)) return;
   if (answer.gap_absolute <= answer.gap_rounding) return;
-  if (answer.gap_absolute < sharp * answer.regularisation) return;
   const bool regularised = problem.method == Method::automatic ||
                            problem.method == Method::newton || problem.method == Method::sinkhorn;
   context.warn(fmt::format("the gap is {:.3g} of the cost{}", answer.gap_relative,
