@@ -99,11 +99,13 @@ TEST(Timers, GrowthOfMemoryIsBookedToItsPhase) {
   if (block != MAP_FAILED) munmap(block, size);
   const auto phases = timers.summary(comm);
   ASSERT_NE(block, MAP_FAILED);
-  // The mark of the kernel counts pages in batches per processor: a MiB of slack.
-  EXPECT_GE(find(phases, "greedy").min_bytes, double(size) - double(1 << 20));
-  EXPECT_LE(find(phases, "quiet").max_bytes, double(1 << 20));
-  EXPECT_GE(timers.memory().resident_growth(), std::int64_t{size} - (1 << 20));
-  EXPECT_GE(held - run::pss_bytes(), std::int64_t{size} - (1 << 20));
+  // The mark of the kernel counts pages in batches per processor, and our share of the libraries'
+  // pages changes when other programs begin and end: an eighth of slack.
+  constexpr std::int64_t slack = std::int64_t{size} / 8;
+  EXPECT_GE(find(phases, "greedy").min_bytes, double(size) - double(slack));
+  EXPECT_LE(find(phases, "quiet").max_bytes, double(slack));
+  EXPECT_GE(timers.memory().resident_growth(), std::int64_t{size} - slack);
+  EXPECT_GE(held - run::pss_bytes(), std::int64_t{size} - slack);
 }
 
 TEST(Timers, TableHasALinePerPhase) {
