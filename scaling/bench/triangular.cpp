@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The distributed triangular solves beside PETSc's products with the same matrix, which read the
-// same bytes without any order to obey.
+// same bytes without any order to obey, and eight right-hand sides at once beside one after
+// another.
 //   mpirun -np 2 bench_triangular [ranks side by side = all] [Google Benchmark's options]
 // Grid points from coarse to fine, two rows per point, about 110 entries per row. GB/s: values and
 // indices once (12 bytes per entry) by the median time of the slowest rank. Ratios above one:
@@ -45,7 +46,7 @@ double median(std::vector<double> values) {
 }
 
 struct Times {
-  std::vector<double> forward, backward, product, transposed;
+  std::vector<double> forward, backward, product, transposed, eight;
 };
 
 void report(benchmark::State& state, const Times& times, double bytes) {
@@ -59,6 +60,7 @@ void report(benchmark::State& state, const Times& times, double bytes) {
   state.counters["multT_GB/s"] = bytes * 1e-9 / transposed;
   state.counters["fwd/mult"] = product / forward;
   state.counters["bwd/multT"] = transposed / backward;
+  state.counters["one/eighth"] = 8 * (forward + backward) / median(times.eight);
 }
 
 void triangular(benchmark::State& state, const Communicator& comm, int across) {
@@ -71,6 +73,9 @@ void triangular(benchmark::State& state, const Communicator& comm, int across) {
   Vector x, y;
   check_petsc(MatCreateVecs(matrix.get(), x.put(), y.put()), "MatCreateVecs");
   check_petsc(VecSet(x.get(), 1), "VecSet");
+  PetscInt rows = 0;
+  check_petsc(VecGetLocalSize(x.get(), &rows), "VecGetLocalSize");
+  std::vector<mensura::linear::Eight> block(static_cast<std::size_t>(rows));
   MatInfo info;
   check_petsc(MatGetInfo(matrix.get(), MAT_GLOBAL_SUM, &info), "MatGetInfo");
   Times times;
@@ -82,6 +87,11 @@ void triangular(benchmark::State& state, const Communicator& comm, int across) {
     }));
     times.forward.push_back(seconds(comm, [&] { solver->solve(x.get(), y.get()); }));
     times.backward.push_back(seconds(comm, [&] { solver->solve_transposed(x.get(), y.get()); }));
+    std::ranges::fill(block, mensura::linear::all(1));
+    times.eight.push_back(seconds(comm, [&] {
+      solver->solve(block);
+      solver->solve_transposed(block);
+    }));
     state.SetIterationTime(times.forward.back() + times.backward.back());
   }
   report(state, times, info.nz_used * 12);

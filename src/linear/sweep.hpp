@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <span>
 
+#include "linear/lanes.hpp"
 #include "linear/schedule.hpp"
 
 namespace mensura::linear {
@@ -72,74 +73,90 @@ constexpr std::size_t distance = 2;
 
 // Entries per round of the inner loops. In a product partial sums, in a fixed order, hide the
 // latency of the additions; in an update all loads may come before the stores, since the columns of
-// a row differ.
+// a row differ. An unknown is one number, or Eight of as many right-hand sides.
 constexpr std::size_t block = 8;
 constexpr std::size_t lanes = 4;
-using Sums = std::array<double, lanes>;
+template <class Unknown>
+using Sums = std::array<Unknown, lanes>;
 
-inline double total(const Sums& sum) noexcept {
+template <class Unknown>
+Unknown total(const Sums<Unknown>& sum) noexcept {
   return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-inline double dot(const double* value, const PetscInt* column, std::size_t entries, const double* y,
-                  Ahead& ahead) noexcept {
-  Sums sum{};
+[[gnu::always_inline]] inline void add(double& sum, double value, double unknown) noexcept {
+  sum += value * unknown;
+}
+[[gnu::always_inline]] inline void add(Eight& sum, double value, const Eight& unknown) noexcept {
+  sum = fused(all(value), unknown, sum);
+}
+
+template <class Unknown>
+Unknown dot(const double* value, const PetscInt* column, std::size_t entries, const Unknown* y,
+            Ahead& ahead) noexcept {
+  Sums<Unknown> sum{};
   std::size_t k = 0;
   for (; k + block <= entries; k += block) {
     ahead.step();
-    for (std::size_t l = 0; l < block; ++l) sum[l % lanes] += value[k + l] * y[column[k + l]];
+    for (std::size_t l = 0; l < block; ++l) add(sum[l % lanes], value[k + l], y[column[k + l]]);
   }
-  for (; k < entries; ++k) sum[0] += value[k] * y[column[k]];
+  for (; k < entries; ++k) add(sum[0], value[k], y[column[k]]);
   return total(sum);
 }
 
+template <class Unknown>
 struct Two {
-  double first = 0, second = 0;
+  Unknown first{}, second{};
 };
 
-inline Two dot(const double* first, const double* second, const PetscInt* column,
-               std::size_t entries, const double* y, Ahead& ahead) noexcept {
-  Sums a{}, b{};
+template <class Unknown>
+Two<Unknown> dot(const double* first, const double* second, const PetscInt* column,
+                 std::size_t entries, const Unknown* y, Ahead& ahead) noexcept {
+  Sums<Unknown> a{}, b{};
   std::size_t k = 0;
   for (; k + block <= entries; k += block) {
     ahead.step();
     for (std::size_t l = 0; l < block; ++l) {
-      const double unknown = y[column[k + l]];
-      a[l % lanes] += first[k + l] * unknown;
-      b[l % lanes] += second[k + l] * unknown;
+      const Unknown unknown = y[column[k + l]];
+      add(a[l % lanes], first[k + l], unknown);
+      add(b[l % lanes], second[k + l], unknown);
     }
   }
   for (; k < entries; ++k) {
-    a[0] += first[k] * y[column[k]];
-    b[0] += second[k] * y[column[k]];
+    add(a[0], first[k], y[column[k]]);
+    add(b[0], second[k], y[column[k]]);
   }
   return {total(a), total(b)};
 }
 
-inline void subtract(const double* value, const PetscInt* column, std::size_t entries, double x,
-                     double* y, Ahead& ahead) noexcept {
+template <class Unknown>
+void subtract(const double* value, const PetscInt* column, std::size_t entries, const Unknown& x,
+              Unknown* y, Ahead& ahead) noexcept {
   std::size_t k = 0;
   for (; k + block <= entries; k += block) {
     ahead.step();
-    std::array<double, block> next;
+    std::array<Unknown, block> next;
     for (std::size_t l = 0; l < block; ++l) next[l] = y[column[k + l]] - value[k + l] * x;
     for (std::size_t l = 0; l < block; ++l) y[column[k + l]] = next[l];
   }
-  for (; k < entries; ++k) y[column[k]] -= value[k] * x;
+  for (; k < entries; ++k) y[column[k]] = y[column[k]] - value[k] * x;
 }
 
-inline void subtract(const double* first, const double* second, const PetscInt* column,
-                     std::size_t entries, Two x, double* y, Ahead& ahead) noexcept {
+template <class Unknown>
+void subtract(const double* first, const double* second, const PetscInt* column,
+              std::size_t entries, const Two<Unknown>& x, Unknown* y, Ahead& ahead) noexcept {
   std::size_t k = 0;
   for (; k + block <= entries; k += block) {
     ahead.step();
-    std::array<double, block> next;
+    std::array<Unknown, block> next;
     for (std::size_t l = 0; l < block; ++l) {
       next[l] = y[column[k + l]] - (first[k + l] * x.first + second[k + l] * x.second);
     }
     for (std::size_t l = 0; l < block; ++l) y[column[k + l]] = next[l];
   }
-  for (; k < entries; ++k) y[column[k]] -= first[k] * x.first + second[k] * x.second;
+  for (; k < entries; ++k) {
+    y[column[k]] = y[column[k]] - (first[k] * x.first + second[k] * x.second);
+  }
 }
 
 /// Where the parts of a unit's rows lie: `before` entries, the own ones, `after` entries.
@@ -177,43 +194,54 @@ inline Place locate(const LocalRows& rows, const Unit& unit) noexcept {
   return place;
 }
 
-inline void forward(const Place& at, const Unit& unit, const double* b, double* y,
-                    const double* ghosts, Ahead& ahead) noexcept {
-  const auto rest = at.before + 1;
-  if (unit.second < 0) {
-    double sum = dot(at.first, at.column, at.before, y, ahead) +
-                 dot(at.first + rest, at.column + rest, at.after, y, ahead);
-    if (at.ghosts > 0) sum += dot(at.ghost_first, at.ghost_column, at.ghosts, ghosts, ahead);
-    y[unit.row] = (b[unit.row] - sum) / at.first[at.before];
-    return;
-  }
-  const Two head = dot(at.first, at.second, at.column, at.before, y, ahead);
-  const Two tail = dot(at.first + rest, at.second + rest + 1, at.column + rest, at.after, y, ahead);
-  Two sum{head.first + tail.first, head.second + tail.second};
-  if (at.ghosts > 0) {
-    const Two far = dot(at.ghost_first, at.ghost_second, at.ghost_column, at.ghosts, ghosts, ahead);
-    sum = {sum.first + far.first, sum.second + far.second};
-  }
-  const double first = (b[unit.row] - sum.first) / at.first[at.before];
-  y[unit.row] = first;
-  y[unit.second] =
-      (b[unit.second] - sum.second - at.second[at.of_first] * first) / at.second[at.of_second];
+[[gnu::always_inline]] inline double over(double sum, double diagonal) noexcept {
+  return sum / diagonal;
+}
+[[gnu::always_inline]] inline Eight over(const Eight& sum, double diagonal) noexcept {
+  return (1 / diagonal) * sum;
 }
 
-inline void backward(const Place& at, const Unit& unit, double* y, double* ghosts,
-                     Ahead& ahead) noexcept {
+template <class Unknown>
+void forward(const Place& at, const Unit& unit, const Unknown* b, Unknown* y, const Unknown* ghosts,
+             Ahead& ahead) noexcept {
   const auto rest = at.before + 1;
   if (unit.second < 0) {
-    const double x = y[unit.row] / at.first[at.before];
+    Unknown sum = dot(at.first, at.column, at.before, y, ahead) +
+                  dot(at.first + rest, at.column + rest, at.after, y, ahead);
+    if (at.ghosts > 0) sum = sum + dot(at.ghost_first, at.ghost_column, at.ghosts, ghosts, ahead);
+    y[unit.row] = over(b[unit.row] - sum, at.first[at.before]);
+    return;
+  }
+  const Two<Unknown> head = dot(at.first, at.second, at.column, at.before, y, ahead);
+  const Two<Unknown> tail =
+      dot(at.first + rest, at.second + rest + 1, at.column + rest, at.after, y, ahead);
+  Two<Unknown> sum{head.first + tail.first, head.second + tail.second};
+  if (at.ghosts > 0) {
+    const Two<Unknown> far =
+        dot(at.ghost_first, at.ghost_second, at.ghost_column, at.ghosts, ghosts, ahead);
+    sum = {sum.first + far.first, sum.second + far.second};
+  }
+  const Unknown first = over(b[unit.row] - sum.first, at.first[at.before]);
+  y[unit.row] = first;
+  y[unit.second] =
+      over(b[unit.second] - sum.second - at.second[at.of_first] * first, at.second[at.of_second]);
+}
+
+template <class Unknown>
+void backward(const Place& at, const Unit& unit, Unknown* y, Unknown* ghosts,
+              Ahead& ahead) noexcept {
+  const auto rest = at.before + 1;
+  if (unit.second < 0) {
+    const Unknown x = over(y[unit.row], at.first[at.before]);
     y[unit.row] = x;
     subtract(at.first, at.column, at.before, x, y, ahead);
     subtract(at.first + rest, at.column + rest, at.after, x, y, ahead);
     subtract(at.ghost_first, at.ghost_column, at.ghosts, x, ghosts, ahead);
     return;
   }
-  Two x;
-  x.second = y[unit.second] / at.second[at.of_second];
-  x.first = (y[unit.row] - at.second[at.of_first] * x.second) / at.first[at.before];
+  Two<Unknown> x;
+  x.second = over(y[unit.second], at.second[at.of_second]);
+  x.first = over(y[unit.row] - at.second[at.of_first] * x.second, at.first[at.before]);
   y[unit.second] = x.second;
   y[unit.row] = x.first;
   subtract(at.first, at.second, at.column, at.before, x, y, ahead);
@@ -224,8 +252,9 @@ inline void backward(const Place& at, const Unit& unit, double* y, double* ghost
 }  // namespace sweep
 
 /// Local. Rows of L y = b for the units in order; `y` may be `b`.
-inline void sweep_forward(const LocalRows& rows, std::span<const Unit> units, const double* b,
-                          double* y, const double* ghosts) noexcept {
+template <class Unknown>
+void sweep_forward(const LocalRows& rows, std::span<const Unit> units, const Unknown* b, Unknown* y,
+                   const Unknown* ghosts) noexcept {
   for (std::size_t i = 0; i < units.size(); ++i) {
     sweep::Ahead ahead(rows, units[std::min(i + sweep::distance, units.size() - 1)]);
     sweep::forward(sweep::locate(rows, units[i]), units[i], b, y, ghosts, ahead);
@@ -235,8 +264,9 @@ inline void sweep_forward(const LocalRows& rows, std::span<const Unit> units, co
 
 /// Local. Rows of L' x = b for the units in reverse: y holds b minus what is known so far and
 /// becomes x; what the rows subtract from ghosts is added up in `ghosts`.
-inline void sweep_backward(const LocalRows& rows, std::span<const Unit> units, double* y,
-                           double* ghosts) noexcept {
+template <class Unknown>
+void sweep_backward(const LocalRows& rows, std::span<const Unit> units, Unknown* y,
+                    Unknown* ghosts) noexcept {
   for (std::size_t i = units.size(); i-- > 0;) {
     sweep::Ahead ahead(rows, units[i - std::min(i, sweep::distance)]);
     sweep::backward(sweep::locate(rows, units[i]), units[i], y, ghosts, ahead);

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "linear/handles.hpp"
+#include "linear/rows_view.hpp"
 #include "linear/sweep.hpp"
 #include "parallel/tags.hpp"
 
@@ -19,92 +21,6 @@ using parallel::check_mpi;
 using parallel::Communicator;
 using parallel::Error;
 using parallel::ExitCode;
-
-// The two sequential matrices of this rank's rows: owned columns and ghosts (none when sequential).
-struct Blocks {
-  Mat owned = nullptr;
-  Mat ghosts = nullptr;
-  const PetscInt* ghost_ids = nullptr;
-};
-
-Blocks blocks_of(Mat matrix) {
-  PetscBool sequential = PETSC_FALSE, distributed = PETSC_FALSE;
-  check_petsc(PetscObjectTypeCompare(reinterpret_cast<PetscObject>(matrix), MATSEQAIJ, &sequential),
-              "PetscObjectTypeCompare");
-  check_petsc(
-      PetscObjectTypeCompare(reinterpret_cast<PetscObject>(matrix), MATMPIAIJ, &distributed),
-      "PetscObjectTypeCompare");
-  Blocks blocks;
-  if (sequential == PETSC_TRUE) {
-    blocks.owned = matrix;
-  } else if (distributed == PETSC_TRUE) {
-    check_petsc(MatMPIAIJGetSeqAIJ(matrix, &blocks.owned, &blocks.ghosts, &blocks.ghost_ids),
-                "MatMPIAIJGetSeqAIJ");
-  } else {
-    throw Error(ExitCode::internal,
-                "triangular solve: the matrix is neither MATSEQAIJ nor MATMPIAIJ; create it with "
-                "MatSetType(matrix, MATAIJ)");
-  }
-  return blocks;
-}
-
-// Read access to a sequential matrix: the structure is PETSc's own and stays, the values are
-// borrowed.
-class Reader {
- public:
-  explicit Reader(Mat matrix) : matrix_(matrix) {
-    if (matrix_ == nullptr) return;
-    PetscBool done = PETSC_FALSE;
-    check_petsc(MatGetRowIJ(matrix_, 0, PETSC_FALSE, PETSC_FALSE, &rows_, &begin_, &column_, &done),
-                "MatGetRowIJ");
-    parallel::require(done == PETSC_TRUE, "PETSc shows the structure of an AIJ matrix");
-    check_petsc(MatSeqAIJGetArrayRead(matrix_, &value_), "MatSeqAIJGetArrayRead");
-  }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-  ~Reader() {
-    if (matrix_ == nullptr) return;
-    PetscBool done = PETSC_FALSE;
-    MatSeqAIJRestoreArrayRead(matrix_, &value_);
-    MatRestoreRowIJ(matrix_, 0, PETSC_FALSE, PETSC_FALSE, &rows_, &begin_, &column_, &done);
-  }
-  const PetscInt* begin() const noexcept { return begin_; }
-  const PetscInt* column() const noexcept { return column_; }
-  const double* value() const noexcept { return value_; }
-
- private:
-  Mat matrix_ = nullptr;
-  PetscInt rows_ = 0;
-  const PetscInt* begin_ = nullptr;
-  const PetscInt* column_ = nullptr;
-  const PetscScalar* value_ = nullptr;
-};
-
-// The rows as PETSc holds them at this moment.
-struct View {
-  explicit View(Mat matrix)
-      : blocks(blocks_of(matrix)), owned(blocks.owned), ghosts(blocks.ghosts) {
-    PetscInt height = 0, width = 0;
-    check_petsc(MatGetLocalSize(matrix, &height, &width), "MatGetLocalSize");
-    parallel::require(height == width, "triangular solve: rows and columns are distributed alike");
-    rows.pattern.rows = static_cast<std::int32_t>(height);
-    rows.pattern.begin = owned.begin();
-    rows.pattern.column = owned.column();
-    rows.value = owned.value();
-    check_petsc(MatGetOwnershipRanges(matrix, &rows.pattern.rank_begin), "MatGetOwnershipRanges");
-    if (blocks.ghosts == nullptr) return;
-    check_petsc(MatGetSize(blocks.ghosts, nullptr, &width), "MatGetSize");
-    rows.pattern.ghosts = static_cast<std::int32_t>(width);
-    rows.pattern.ghost_ids = blocks.ghost_ids;
-    if (width == 0) return;
-    rows.pattern.ghost_begin = ghosts.begin();
-    rows.pattern.ghost_column = ghosts.column();
-    rows.ghost_value = ghosts.value();
-  }
-  Blocks blocks;
-  Reader owned, ghosts;
-  LocalRows rows;
-};
 
 // Read access to a vector, and write access unless the same vector serves for both.
 class Vectors {
@@ -146,13 +62,14 @@ class Requests {
     for (auto& request : list_) MPI_Request_free(&request);
   }
   // One for every message, in the order of `messages`; `create` is MPI_Send_init or MPI_Recv_init.
-  template <class Create>
-  void make(std::span<const Message> messages, double* buffer, int tag, MPI_Comm comm,
+  template <class Unknown, class Create>
+  void make(std::span<const Message> messages, Unknown* buffer, int tag, MPI_Comm comm,
             Create create) {
+    constexpr auto width = static_cast<int>(sizeof(Unknown) / sizeof(double));
     list_.reserve(messages.size());
     for (const auto& message : messages) {
       MPI_Request request = MPI_REQUEST_NULL;
-      check_mpi(create(buffer + message.first, message.last - message.first, MPI_DOUBLE,
+      check_mpi(create(buffer + message.first, width * (message.last - message.first), MPI_DOUBLE,
                        message.rank, tag, comm, &request),
                 "MPI_Send_init or MPI_Recv_init");
       list_.push_back(request);
@@ -171,56 +88,149 @@ class Requests {
   std::vector<MPI_Request> list_;
 };
 
+// What travels in a solve, and the solve itself; an unknown is a double or Eight.
+template <class Unknown>
+class Sweeper {
+ public:
+  Sweeper(const Communicator& comm, const Schedule& schedule, std::int32_t ghost_count);
+  void forward(const LocalRows& matrix, const Unknown* b, Unknown* y);
+  void backward(const LocalRows& matrix, Unknown* y);
+
+ private:
+  static void count_traffic(const std::vector<Message>& sent);
+
+  const Schedule& schedule_;
+  std::vector<Unknown> ghosts_;
+  std::vector<Unknown> in_buffer_, out_buffer_;  // [in_items], [out_items]
+  Requests forward_in_, forward_out_, backward_in_, backward_out_;
+};
+
+template <class Unknown>
+Sweeper<Unknown>::Sweeper(const Communicator& comm, const Schedule& schedule,
+                          std::int32_t ghost_count)
+    : schedule_(schedule) {
+  parallel::agree(comm, [&] {
+    ghosts_.resize(static_cast<std::size_t>(ghost_count));
+    in_buffer_.resize(schedule.in_items.size());
+    out_buffer_.resize(schedule.out_items.size());
+  });
+  using parallel::tags::triangular_backward, parallel::tags::triangular_forward;
+  const auto handle = comm.handle();
+  forward_in_.make(schedule.in, in_buffer_.data(), triangular_forward, handle, MPI_Recv_init);
+  forward_out_.make(schedule.out, out_buffer_.data(), triangular_forward, handle, MPI_Send_init);
+  backward_in_.make(schedule.out, out_buffer_.data(), triangular_backward, handle, MPI_Recv_init);
+  backward_out_.make(schedule.in, in_buffer_.data(), triangular_backward, handle, MPI_Send_init);
+}
+
+template <class Unknown>
+void Sweeper<Unknown>::count_traffic(const std::vector<Message>& sent) {
+  auto& traffic = parallel::traffic();
+  traffic.messages += static_cast<std::int64_t>(sent.size());
+  for (const auto& message : sent) {
+    traffic.bytes += std::int64_t{message.last - message.first} * std::int64_t{sizeof(Unknown)};
+  }
+}
+
+template <class Unknown>
+void Sweeper<Unknown>::forward(const LocalRows& matrix, const Unknown* b, Unknown* y) {
+  for (std::int32_t m = 0; m < forward_in_.size(); ++m) forward_in_.start(m);
+  const std::span<const Unit> units(schedule_.units);
+  for (const auto& step : schedule_.steps) {
+    forward_in_.wait(step.in_first, step.in_last);
+    for (auto m = step.in_first; m < step.in_last; ++m) {
+      const auto [rank, first, last] = schedule_.in[static_cast<std::size_t>(m)];
+      for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
+        ghosts_[static_cast<std::size_t>(schedule_.in_items[i])] = in_buffer_[i];
+      }
+    }
+    sweep_forward(matrix,
+                  units.subspan(static_cast<std::size_t>(step.unit_first),
+                                static_cast<std::size_t>(step.unit_last - step.unit_first)),
+                  b, y, ghosts_.data());
+    for (auto m = step.out_first; m < step.out_last; ++m) {
+      const auto [rank, first, last] = schedule_.out[static_cast<std::size_t>(m)];
+      for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
+        out_buffer_[i] = y[schedule_.out_items[i]];
+      }
+      forward_out_.start(m);
+    }
+  }
+  forward_out_.wait(0, forward_out_.size());
+  count_traffic(schedule_.out);
+}
+
+// The forward solve in reverse: what came in goes out. Every ghost and every row that a message
+// names is touched in an order that does not depend on arrival.
+template <class Unknown>
+void Sweeper<Unknown>::backward(const LocalRows& matrix, Unknown* y) {
+  std::fill(ghosts_.begin(), ghosts_.end(), Unknown{});
+  for (auto m = backward_in_.size(); m-- > 0;) backward_in_.start(m);
+  const std::span<const Unit> units(schedule_.units);
+  for (auto step = schedule_.steps.rbegin(); step != schedule_.steps.rend(); ++step) {
+    backward_in_.wait(step->out_first, step->out_last);
+    for (auto m = step->out_first; m < step->out_last; ++m) {
+      const auto [rank, first, last] = schedule_.out[static_cast<std::size_t>(m)];
+      for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
+        y[schedule_.out_items[i]] = y[schedule_.out_items[i]] + out_buffer_[i];
+      }
+    }
+    sweep_backward(matrix,
+                   units.subspan(static_cast<std::size_t>(step->unit_first),
+                                 static_cast<std::size_t>(step->unit_last - step->unit_first)),
+                   y, ghosts_.data());
+    for (auto m = step->in_last; m-- > step->in_first;) {
+      const auto [rank, first, last] = schedule_.in[static_cast<std::size_t>(m)];
+      for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
+        in_buffer_[i] = ghosts_[static_cast<std::size_t>(schedule_.in_items[i])];
+      }
+      backward_out_.start(m);
+    }
+  }
+  backward_out_.wait(0, backward_out_.size());
+  count_traffic(schedule_.in);
+}
+
 }  // namespace
 
 struct TriangularSolver::State {
-  State(const Communicator& comm, Mat matrix, std::span<const std::int32_t> elimination,
+  State(const Communicator& communicator, Mat matrix, std::span<const std::int32_t> elimination,
         const std::function<void()>& poll);
-  void plan(const Communicator& comm, std::span<const std::int32_t> elimination,
-            const std::function<void()>& poll);
-
+  void plan(std::span<const std::int32_t> elimination, const std::function<void()>& poll);
   View view() const;
-  void forward(const LocalRows& rows, const double* b, double* y);
-  void backward(const LocalRows& rows, double* y);
-  void count_traffic(const std::vector<Message>& sent) const;
+  Sweeper<Eight>& eight_sides(std::span<Eight> block);
 
+  const Communicator& comm;
   Matrix lower;  // a reference of our own
   PetscObjectState structure = 0;
-  std::int32_t rows = 0;
+  std::int32_t rows = 0, ghosts = 0;
   Schedule schedule;
   TriangularStatistics statistics;  // the same for both directions: the messages turn round
-  std::vector<double> ghosts;
-  std::vector<double> in_buffer, out_buffer;  // [in_items], [out_items]
-  Requests forward_in, forward_out, backward_in, backward_out;
+  std::optional<Sweeper<double>> one;
+  std::optional<Sweeper<Eight>> eight;  // from the first block on
 };
 
-void TriangularSolver::State::plan(const Communicator& comm,
-                                   std::span<const std::int32_t> elimination,
+void TriangularSolver::State::plan(std::span<const std::int32_t> elimination,
                                    const std::function<void()>& poll) {
   std::unique_ptr<View> now;
   parallel::agree(comm, [&] { now = std::make_unique<View>(lower.get()); });
   schedule = make_schedule(comm, now->rows.pattern, elimination, poll);
   rows = now->rows.pattern.rows;
-  parallel::agree(comm, [&] {
-    ghosts.resize(static_cast<std::size_t>(now->rows.pattern.ghosts));
-    in_buffer.resize(schedule.in_items.size());
-    out_buffer.resize(schedule.out_items.size());
-  });
+  ghosts = now->rows.pattern.ghosts;
 }
 
-TriangularSolver::State::State(const Communicator& comm, Mat matrix,
+TriangularSolver::State::State(const Communicator& communicator, Mat matrix,
                                std::span<const std::int32_t> elimination,
-                               const std::function<void()>& poll) {
+                               const std::function<void()>& poll)
+    : comm(communicator) {
   check_petsc(PetscObjectReference(reinterpret_cast<PetscObject>(matrix)), "PetscObjectReference");
   lower = Matrix(matrix);
   check_petsc(MatGetNonzeroState(matrix, &structure), "MatGetNonzeroState");
-  or_destroy([&] { plan(comm, elimination, poll); }, lower);
-  using parallel::tags::triangular_backward, parallel::tags::triangular_forward;
-  const auto handle = comm.handle();
-  forward_in.make(schedule.in, in_buffer.data(), triangular_forward, handle, MPI_Recv_init);
-  forward_out.make(schedule.out, out_buffer.data(), triangular_forward, handle, MPI_Send_init);
-  backward_in.make(schedule.out, out_buffer.data(), triangular_backward, handle, MPI_Recv_init);
-  backward_out.make(schedule.in, in_buffer.data(), triangular_backward, handle, MPI_Send_init);
+  or_destroy(
+      [&] {
+        plan(elimination, poll);
+        one.emplace(comm, schedule, ghosts);
+      },
+      lower);
   statistics.stages = schedule.stages;
   statistics.messages = comm.sum(static_cast<std::int64_t>(schedule.out.size()));
   statistics.bytes =
@@ -235,69 +245,10 @@ View TriangularSolver::State::view() const {
   return View(lower.get());
 }
 
-void TriangularSolver::State::count_traffic(const std::vector<Message>& sent) const {
-  auto& traffic = parallel::traffic();
-  traffic.messages += static_cast<std::int64_t>(sent.size());
-  for (const auto& message : sent) {
-    traffic.bytes += std::int64_t{message.last - message.first} * std::int64_t{sizeof(double)};
-  }
-}
-
-void TriangularSolver::State::forward(const LocalRows& matrix, const double* b, double* y) {
-  for (std::int32_t m = 0; m < forward_in.size(); ++m) forward_in.start(m);
-  const std::span<const Unit> units(schedule.units);
-  for (const auto& step : schedule.steps) {
-    forward_in.wait(step.in_first, step.in_last);
-    for (auto m = step.in_first; m < step.in_last; ++m) {
-      const auto [rank, first, last] = schedule.in[static_cast<std::size_t>(m)];
-      for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
-        ghosts[static_cast<std::size_t>(schedule.in_items[i])] = in_buffer[i];
-      }
-    }
-    sweep_forward(matrix,
-                  units.subspan(static_cast<std::size_t>(step.unit_first),
-                                static_cast<std::size_t>(step.unit_last - step.unit_first)),
-                  b, y, ghosts.data());
-    for (auto m = step.out_first; m < step.out_last; ++m) {
-      const auto [rank, first, last] = schedule.out[static_cast<std::size_t>(m)];
-      for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
-        out_buffer[i] = y[schedule.out_items[i]];
-      }
-      forward_out.start(m);
-    }
-  }
-  forward_out.wait(0, forward_out.size());
-  count_traffic(schedule.out);
-}
-
-// The forward solve in reverse: what came in goes out. Every ghost and every row that a message
-// names is touched in an order that does not depend on arrival.
-void TriangularSolver::State::backward(const LocalRows& matrix, double* y) {
-  std::fill(ghosts.begin(), ghosts.end(), 0.0);
-  for (auto m = backward_in.size(); m-- > 0;) backward_in.start(m);
-  const std::span<const Unit> units(schedule.units);
-  for (auto step = schedule.steps.rbegin(); step != schedule.steps.rend(); ++step) {
-    backward_in.wait(step->out_first, step->out_last);
-    for (auto m = step->out_first; m < step->out_last; ++m) {
-      const auto [rank, first, last] = schedule.out[static_cast<std::size_t>(m)];
-      for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
-        y[schedule.out_items[i]] += out_buffer[i];
-      }
-    }
-    sweep_backward(matrix,
-                   units.subspan(static_cast<std::size_t>(step->unit_first),
-                                 static_cast<std::size_t>(step->unit_last - step->unit_first)),
-                   y, ghosts.data());
-    for (auto m = step->in_last; m-- > step->in_first;) {
-      const auto [rank, first, last] = schedule.in[static_cast<std::size_t>(m)];
-      for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
-        in_buffer[i] = ghosts[static_cast<std::size_t>(schedule.in_items[i])];
-      }
-      backward_out.start(m);
-    }
-  }
-  backward_out.wait(0, backward_out.size());
-  count_traffic(schedule.in);
+Sweeper<Eight>& TriangularSolver::State::eight_sides(std::span<Eight> block) {
+  parallel::require(std::ssize(block) == rows, "triangular solve: a block has all local rows");
+  if (!eight) eight.emplace(comm, schedule, ghosts);
+  return *eight;
 }
 
 TriangularSolver::TriangularSolver(const Communicator& comm, Mat lower,
@@ -311,14 +262,24 @@ TriangularSolver& TriangularSolver::operator=(TriangularSolver&&) noexcept = def
 void TriangularSolver::solve(Vec b, Vec x) const {
   const auto view = state_->view();
   const Vectors vectors(b, x, state_->rows);
-  state_->forward(view.rows, vectors.from(), vectors.to());
+  state_->one->forward(view.rows, vectors.from(), vectors.to());
 }
 
 void TriangularSolver::solve_transposed(Vec b, Vec x) const {
   const auto view = state_->view();
   const Vectors vectors(b, x, state_->rows);
   if (b != x) std::copy_n(vectors.from(), state_->rows, vectors.to());
-  state_->backward(view.rows, vectors.to());
+  state_->one->backward(view.rows, vectors.to());
+}
+
+void TriangularSolver::solve(std::span<Eight> rows) const {
+  const auto view = state_->view();
+  state_->eight_sides(rows).forward(view.rows, rows.data(), rows.data());
+}
+
+void TriangularSolver::solve_transposed(std::span<Eight> rows) const {
+  const auto view = state_->view();
+  state_->eight_sides(rows).backward(view.rows, rows.data());
 }
 
 TriangularStatistics TriangularSolver::forward_statistics() const {

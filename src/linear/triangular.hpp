@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 
+#include "linear/lanes.hpp"
 #include "parallel/communicator.hpp"
 
 namespace mensura::linear {
@@ -25,7 +26,8 @@ struct TriangularStatistics {
 /// such solve for MPIAIJ). Rows are scheduled by stages: what a stage needs from other ranks was
 /// sent in the stages before; rows that no other rank waits for fill the time spent waiting and
 /// the end (forward) or the start (backward). The schedule is static, so that results on one number
-/// of ranks are bitwise repeatable. Keeps a reference to the matrix and reads its current values.
+/// of ranks are bitwise repeatable. Keeps a reference to the matrix and reads its current values;
+/// the communicator outlives the solver.
 class TriangularSolver {
  public:
   /// Collective. `elimination`: all local rows (from 0), each after the local rows that it needs.
@@ -41,6 +43,11 @@ class TriangularSolver {
 
   void solve(Vec b, Vec x) const;             ///< Collective. L x = b; b and x may be the same.
   void solve_transposed(Vec b, Vec x) const;  ///< Collective. L' x = b; b and x may be the same.
+
+  /// Collective. The same for eight right-hand sides at once, in place: the matrix is read and
+  /// messages are sent once. One entry for every local row.
+  void solve(std::span<Eight> rows) const;
+  void solve_transposed(std::span<Eight> rows) const;
 
   TriangularStatistics forward_statistics() const;   ///< Collective.
   TriangularStatistics backward_statistics() const;  ///< Collective.

@@ -8,12 +8,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "linear/arrays.hpp"
 #include "linear/handles.hpp"
 #include "problem.hpp"
 #include "support/multilevel.hpp"
@@ -49,11 +52,53 @@ extern "C" int MPI_Start(MPI_Request* request) {
 
 namespace {
 
+using mensura::linear::Eight;
+using mensura::linear::load;
+using mensura::linear::ReadArray;
+using mensura::linear::store_loose;
 using mensura::linear::TriangularSolver;
 using mensura::linear::TriangularStatistics;
+using mensura::linear::WriteArray;
 using mensura::parallel::Error;
 using mensura::parallel::ExitCode;
 using namespace mensura::test;
+
+// Eight right-hand sides at once, the multiples 1, -2, 3, ... of one and the sixth another one,
+// against one after another; both sum in an order of their own.
+void check_block(const Problem& p, const Matrix& matrix, const TriangularSolver& solver) {
+  const Vector one = right_hand_side(matrix, 7), other = right_hand_side(matrix, 8);
+  const ReadArray from(one.get()), sixth(other.get());
+  PetscInt rows = 0;
+  check_petsc(VecGetLocalSize(one.get(), &rows), "VecGetLocalSize");
+  const auto factor = [](std::size_t l) { return (l % 2 == 0 ? 1.0 : -1.0) * double(l + 1); };
+  for (const bool transposed : {false, true}) {
+    std::vector<Eight> block(static_cast<std::size_t>(rows));
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      alignas(64) std::array<double, 8> values{};
+      for (std::size_t l = 0; l < 8; ++l) values[l] = l == 5 ? sixth[i] : factor(l) * from[i];
+      block[i] = load(values.data());
+    }
+    transposed ? solver.solve_transposed(block) : solver.solve(block);
+    for (std::size_t l = 0; l < 8; ++l) {
+      Vector right = right_hand_side(matrix, l == 5 ? 8 : 7), left = vector_like(matrix);
+      if (l != 5) check_petsc(VecScale(right.get(), factor(l)), "VecScale");
+      transposed ? solver.solve_transposed(right.get(), right.get())
+                 : solver.solve(right.get(), right.get());
+      {
+        WriteArray to(left.get());
+        for (std::size_t i = 0; i < block.size(); ++i) {
+          std::array<double, 8> values{};
+          store_loose(block[i], values.data());
+          to[i] = values[l];
+        }
+      }
+      EXPECT_LT(difference(on_all_ranks(left), on_all_ranks(right), p.scale),
+                1e-13 * std::abs(factor(l)))
+          << (transposed ? "transposed, " : "") << "side " << l;
+    }
+  }
+}
+
 // Everything that must hold for any matrix: both directions against substitution, in place,
 // repeated.
 void check_problem(const Communicator& comm, const Problem& p, MatType type = MATAIJ) {
@@ -79,6 +124,7 @@ void check_problem(const Communicator& comm, const Problem& p, MatType type = MA
   check_petsc(VecCopy(b.get(), again.get()), "VecCopy");
   solver.solve(again.get(), again.get());
   EXPECT_EQ(forward, on_all_ranks(again)) << "in place";
+  check_block(p, matrix, solver);
 }
 
 // Messages and bytes of one call, as MPI was asked for them and as the traffic counters have them.

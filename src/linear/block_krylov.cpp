@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "linear/block_krylov.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "parallel/error.hpp"
+#include "parallel/exact_sum.hpp"
+
+namespace mensura::linear {
+
+namespace {
+
+using Lanes = std::array<double, 8>;
+
+struct alignas(64) Numbers {
+  Lanes of{};
+};
+
+Lanes lanes_of(const Eight& value) {
+  Numbers numbers;
+  store(value, numbers.of.data());
+  return numbers.of;
+}
+
+Eight eight_of(const Lanes& values) {
+  const Numbers numbers{values};
+  return load(numbers.of.data());
+}
+
+// Collective. Exact inner products, lane by lane.
+Lanes dot(const parallel::Communicator& comm, std::span<const Eight> a, std::span<const Eight> b) {
+  std::array<parallel::ExactSum, 8> sums;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const Lanes products = lanes_of(a[i] * b[i]);
+    for (std::size_t l = 0; l < 8; ++l) sums[l].add(products[l]);
+  }
+  parallel::reduce(comm, sums);
+  Lanes result{};
+  for (std::size_t l = 0; l < 8; ++l) result[l] = sums[l].value();
+  return result;
+}
+
+}  // namespace
+
+BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
+                                      const BlockOperator& apply, const BlockOperator& precondition,
+                                      std::span<const Eight> b, std::span<Eight> x,
+                                      double tolerance, std::int64_t limit,
+                                      const std::function<void()>& poll) {
+  std::vector<Eight> residual, way, product, z;
+  parallel::agree(comm, [&] {
+    for (auto* block : {&residual, &way, &product, &z}) block->resize(b.size());
+  });
+  const Lanes size = dot(comm, b, b);
+  apply(x, product);
+  for (std::size_t i = 0; i < b.size(); ++i) residual[i] = b[i] - product[i];
+  BlockReport report;
+  Lanes rz{};
+  for (;; ++report.iterations) {
+    const Lanes rest = dot(comm, residual, residual);
+    std::array<bool, 8> done{};
+    for (std::size_t l = 0; l < 8; ++l) {
+      report.residual[l] = size[l] > 0 ? std::sqrt(rest[l] / size[l]) : 0;
+      done[l] = report.residual[l] <= tolerance;
+    }
+    report.converged = std::ranges::all_of(done, [](bool is) { return is; });
+    if (report.converged || report.iterations == limit) return report;
+    poll();
+    precondition(residual, z);
+    const Lanes next = dot(comm, residual, z);
+    Lanes beta{}, step{};
+    for (std::size_t l = 0; l < 8; ++l) beta[l] = rz[l] > 0 && !done[l] ? next[l] / rz[l] : 0;
+    rz = next;
+    const Eight turn = eight_of(beta);
+    for (std::size_t i = 0; i < b.size(); ++i) way[i] = fused(turn, way[i], z[i]);
+    apply(way, product);
+    const Lanes curvature = dot(comm, way, product);
+    for (std::size_t l = 0; l < 8; ++l) {
+      if (done[l]) continue;
+      if (!(curvature[l] > 0)) {
+        throw parallel::Error(
+            parallel::ExitCode::numerical,
+            fmt::format("conjugate gradients: the curvature of system {} is {:.3g} in iteration "
+                        "{}; expected a positive number: the matrix or its preconditioner is not "
+                        "positive definite",
+                        l, curvature[l], report.iterations + 1));
+      }
+      step[l] = rz[l] / curvature[l];
+    }
+    const Eight forward = eight_of(step);
+    for (std::size_t i = 0; i < b.size(); ++i) {
+      x[i] = fused(forward, way[i], x[i]);
+      residual[i] = residual[i] - forward * product[i];
+    }
+  }
+}
+
+}  // namespace mensura::linear

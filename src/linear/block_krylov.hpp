@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "linear/lanes.hpp"
+#include "parallel/communicator.hpp"
+
+namespace mensura::linear {
+
+/// y = A x for eight vectors: own rows, x and y apart. Collective.
+using BlockOperator = std::function<void(std::span<const Eight> x, std::span<Eight> y)>;
+
+struct BlockReport {
+  std::int64_t iterations = 0;       ///< of the slowest system
+  std::array<double, 8> residual{};  ///< ||b - A x|| / ||b|| as the recurrence has it; 0 for b = 0
+  bool converged = false;            ///< all to the tolerance
+};
+
+/// Collective. Preconditioned conjugate gradients (Hestenes and Stiefel 1952) for eight systems
+/// with one symmetric positive definite matrix side by side, each with coefficients of its own; one
+/// that has converged waits for the others. `x`: first the start, then the solution. Inner products
+/// are exact sums: the numbers of ranks differ in what the operators round. Throws Error{numerical}
+/// on all ranks where a curvature is not positive. `poll`: called in every iteration.
+BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
+                                      const BlockOperator& apply, const BlockOperator& precondition,
+                                      std::span<const Eight> b, std::span<Eight> x,
+                                      double tolerance, std::int64_t limit,
+                                      const std::function<void()>& poll);
+
+}  // namespace mensura::linear
