@@ -108,12 +108,14 @@ std::vector<double> chosen_rows(const Answer& answer, const std::vector<std::siz
 }
 
 void mean_at_points(const parallel::Communicator& comm, const Problem& problem, System& system,
-                    std::span<const double> state, Answer& answer,
+                    std::span<const double> state, const PointMean& exact, Answer& answer,
                     const std::function<void()>& poll) {
   const auto inside = inside_points(problem, answer);
   const std::vector<double> rows = chosen_rows(answer, inside);
   std::vector<double> mean;
-  if (problem.factor.method == FactorMethod::dense) {
+  if (exact) {
+    mean = exact(rows);
+  } else if (problem.factor.method == FactorMethod::dense) {
     mean = system.conditioner().mean_at(rows);
   } else {
     // The inside points, numbered over all ranks, in blocks of their own.
@@ -216,10 +218,11 @@ void compare_with_exact(const parallel::Communicator& comm, const Problem& probl
 }  // namespace
 
 Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
-              std::span<const double> state, double time, const std::function<void()>& poll) {
+              std::span<const double> state, double time, const std::function<void()>& poll,
+              const PointMean& exact) {
   Answer answer = wanted_points(comm, problem, system);
   if (!problem.predict.grid.empty() || problem.predict.points) {
-    mean_at_points(comm, problem, system, state, answer, poll);
+    mean_at_points(comm, problem, system, state, exact, answer, poll);
   } else {
     mean_at_collocation_points(comm, system, state, answer);
   }

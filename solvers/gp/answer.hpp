@@ -27,12 +27,17 @@ struct Answer {
   double error_l2 = 0, error_linf = 0;        ///< over the points inside
 };
 
+/// Collective. The mean of u at any points (row-major).
+using PointMean = std::function<std::vector<double>(std::span<const double>)>;
+
 /// Collective. Evaluates the posterior mean of u from the state (own rows) at the prediction
 /// points: the deck's grid (x fastest, then y, z; over the bounding box), its file, or the
-/// collocation points in the order of their ids. `time`: for the exact solution. Throws
+/// collocation points in the order of their ids. `time`: for the exact solution.
+/// `exact`: replaces the interpolation from the state at prediction points. Throws
 /// Error{input_data} on all ranks for points of a file outside the domain.
 Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
-              std::span<const double> state, double time, const std::function<void()>& poll);
+              std::span<const double> state, double time, const std::function<void()>& poll,
+              const PointMean& exact = {});
 
 /// Collective. Makes or reads the prediction points and the exact solution there and forgets them,
 /// so that what is wrong with them is met before the solve. The system knows its dimension and,

@@ -108,7 +108,15 @@ Table solve_table() {
                    .help = "begin the conjugate gradients at the solution of the last "
                            "Gauss-Newton step and, but for time steps, go only as far as the "
                            "linearisation deserves until the last step: often half the "
-                           "iterations; false: every step from the start to the tolerance"}}};
+                           "iterations; false: every step from the start to the tolerance"},
+                  {.key = "refine",
+                   .kind = Kind::integer,
+                   .default_value = "0",
+                   .range = "[0, 1000]",
+                   .help = "most steps that refine the last linear system with the exact "
+                           "covariance until its certified residual meets the tolerance, each "
+                           "over all pairs of points; the mean then comes by exact kernel sums; "
+                           "needs certify: true"}}};
 }
 
 void check_step(const Node& here, const Node&, Diagnostics& diagnostics) {
@@ -248,6 +256,20 @@ void check_data(const Node&, const Node& root, Diagnostics& diagnostics) {
                     "measurements have no time, so burgers takes none; remove the section");
 }
 
+void check_refine(const Node&, const Node& root, Diagnostics& diagnostics) {
+  const Node refine = root["solve"]["refine"];
+  if (refine.integer() == 0) return;
+  if (!root["certify"].flag()) {
+    diagnostics.error(refine,
+                      "refinement goes by the certified residual; add certify: true to the deck");
+  }
+  if (root["time"].present()) {
+    diagnostics.error(refine,
+                      "only the last linear system could be refined, and every time step has "
+                      "some; remove the key (certify: true tells the residual of the last one)");
+  }
+}
+
 // The same function, as far as a few points tell.
 bool equals(const std::string& formula, const std::vector<std::string>& variables,
             double (*function)(double)) {
@@ -312,12 +334,17 @@ input::Schema make_schema() {
       section("predict", predict_table(), "where the mean of u is wanted", false, "{}"),
       section("solve", solve_table(), "tolerances", false, "{}"),
       section("time", time_table(), "time steps of burgers", false),
+      {.key = "certify",
+       .kind = Kind::boolean,
+       .default_value = "false",
+       .help = "tell the residual of the last linear system under the exact covariance, by sums "
+               "over all pairs of points"},
       {.key = "data",
        .kind = Kind::tables,
        .help = "measurements of u",
        .length = ">= 1",
        .table = data_table()}};
-  for (const char* key : {"posterior", "hyper", "certify", "inverse"}) {
+  for (const char* key : {"posterior", "hyper", "inverse"}) {
     schema.root.hints.push_back({key, "not available yet; this version computes the mean"});
   }
   schema.root.checks = {check_shape,
@@ -333,7 +360,8 @@ input::Schema make_schema() {
                         check_number_of_gradients,
                         check_predict,
                         check_cole_hopf,
-                        check_data};
+                        check_data,
+                        check_refine};
   input::add_common_sections(schema);
   return schema;
 }
@@ -394,7 +422,9 @@ Problem problem_from(const input::Deck& deck) {
   problem.solve = {.tolerance = solve["tolerance"].real(),
                    .newton = solve["newton"].real(),
                    .max_newton = static_cast<int>(solve["max_newton"].integer()),
-                   .warm_start = solve["warm_start"].flag()};
+                   .warm_start = solve["warm_start"].flag(),
+                   .refine = static_cast<int>(solve["refine"].integer())};
+  problem.certify = deck["certify"].flag();
   if (deck["time"].present()) problem.time = time_from(deck["time"]);
   if (!deck["data"].present()) return problem;
   for (const Node& node : deck["data"].items()) problem.data.push_back(data_from(node));

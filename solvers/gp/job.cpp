@@ -10,9 +10,11 @@
 #include <numbers>
 #include <set>
 
+#include "gp/certificate.hpp"
 #include "gp/gauss_newton.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
+#include "gp/state_blocks.hpp"
 #include "output/checkpoint.hpp"
 #include "output/record.hpp"
 #include "parallel/by_index.hpp"
@@ -62,6 +64,7 @@ struct GpJob::Restored {
   std::vector<double> state, mean, factorised;  // blocks of points x state rows
   std::vector<double> solution;                 // block of points; empty when there is none
   std::uint64_t fingerprint = 0;
+  std::unique_ptr<Certificate::Saved> certificate;
 };
 
 GpJob::GpJob(Problem problem, const parallel::Communicator& comm)
@@ -88,8 +91,21 @@ void GpJob::advance(run::Context& context) {
     const auto phase = context.timers.phase("solve");
     return problem_.time ? time_step(context) : newton_step(context);
   }
+  if (certificate_ && !certificate_->finished()) {
+    certificate_->advance(context);
+    if (certificate_->finished() && certificate_->exact()) {
+      mean_.assign(certificate_->state().begin(), certificate_->state().end());
+    }
+    return;
+  }
   const auto phase = context.timers.phase("mean");
-  answer_ = answer(comm_, problem_, system_, mean_, time_after(time_steps()), context.poll);
+  PointMean exact;
+  if (certificate_ && certificate_->exact()) {
+    exact = [&](std::span<const double> points) {
+      return certificate_->mean_at(points, context.poll);
+    };
+  }
+  answer_ = answer(comm_, problem_, system_, mean_, time_after(time_steps()), context.poll, exact);
   if (answer_->error_known) {
     context.log(
         fmt::format("error against the exact solution: root mean square {:.3g}, maximum {:.3g}",
@@ -132,12 +148,16 @@ void GpJob::begin() {
                       "folder",
                       input_files(problem_)));
     }
-    start = from_state_blocks(restored_->state);
-    mean_ = from_state_blocks(restored_->mean);
+    const StateBlocks blocks = state_blocks();
+    start = blocks.to_rows(restored_->state);
+    mean_ = blocks.to_rows(restored_->mean);
     if (steps_done_ > 0) {
       system_.conditioner().remember(
-          {parallel::fetch_rows(comm_, restored_->solution, system_.points(), 1, own_ids()),
-           from_state_blocks(restored_->factorised)});
+          {blocks.to_points(restored_->solution), blocks.to_rows(restored_->factorised)});
+    }
+    if (solved_ && restored_->certificate) {
+      make_certificate();
+      certificate_->resume(*restored_->certificate, stalled_ ? 0 : problem_.solve.refine);
     }
   } else {
     const Pattern& pattern = system_.pattern();
@@ -184,10 +204,30 @@ void GpJob::newton_step(run::Context& context) {
   note(step, 0, context);
   const bool converged = newton_->converged();
   if (!converged && !last) return;
+  stalled_ = !converged;
+  finish_solve(context);
+  if (stalled_) context.warn(complaint(step));
+}
+
+// The last linear system is solved: what is known of it before the mean.
+void GpJob::finish_solve(run::Context& context) {
   find_determinant(context);
   solved_ = true;
-  stalled_ = !converged;
-  if (stalled_) context.warn(complaint(step));
+  if (!problem_.certify) return;
+  make_certificate();
+  certificate_->begin(newton_->measurements(), system_.conditioner().memory().solution,
+                      stalled_ ? 0 : problem_.solve.refine);
+}
+
+void GpJob::make_certificate() {
+  certificate_ =
+      std::make_unique<Certificate>(comm_, system_.pattern(), system_.layout(), system_.weights(),
+                                    problem_.prior, problem_.factor.nugget, problem_.solve,
+                                    system_.conditioner(), system_.equation().state_rows());
+}
+
+bool GpJob::converged() const {
+  return !stalled_ && !(certificate_ && certificate_->finished() && !certificate_->converged());
 }
 
 // Why the search is given up.
@@ -246,17 +286,18 @@ void GpJob::time_step(run::Context& context) {
   }
   newton_->mean(mean_);
   ++steps_done_;
-  if (steps_done_ < time_steps()) return;
-  find_determinant(context);
-  solved_ = true;
+  if (steps_done_ == time_steps()) finish_solve(context);
 }
 
-// A dense mean at points is that of the last solve, which may belong to an unfinished time step.
+// A dense mean at points is that of the last solve, which may belong to an unfinished time step or
+// to a refinement.
 bool GpJob::recover() {
   if (!has_state()) return false;
   failed_ = true;
-  const bool known = !problem_.time || problem_.factor.method == FactorMethod::sparse;
-  if (!solved_ && known) {
+  const bool known =
+      problem_.factor.method == FactorMethod::sparse || (!problem_.time && !certificate_);
+  const bool certified = solved_ && (!certificate_ || certificate_->finished());
+  if (!certified && known) {
     answer_ = answer(comm_, problem_, system_, mean_, time_after(steps_done_), [] {});
   }
   return true;
@@ -286,7 +327,9 @@ run::Progress GpJob::progress() const {
   }
   const auto expected = problem_.time ? time_steps() : std::max<std::int64_t>(5, steps_done_ + 1);
   progress.done = finished() ? 100 : (solved_ ? 90 : 10 + 80 * steps_done_ / expected);
-  if (!history_.empty()) {
+  if (certificate_ && !finished()) {
+    progress.line = certificate_->line();
+  } else if (!history_.empty()) {
     progress.line = problem_.time ? fmt::format("time step {} of {}", steps_done_, time_steps())
                                   : fmt::format("Gauss-Newton step {}, relative change {:.2g}",
                                                 steps_done_, history_.back().relative_step);
@@ -294,42 +337,14 @@ run::Progress GpJob::progress() const {
   return progress;
 }
 
-std::vector<std::uint64_t> GpJob::own_ids() const {
-  const Pattern& pattern = system_.pattern();
-  return {pattern.ids.begin(), pattern.ids.begin() + pattern.own};
-}
-
-std::vector<double> GpJob::to_state_blocks(std::span<const double> rows) const {
-  const Pattern& pattern = system_.pattern();
-  const RowLayout& layout = system_.layout();
-  const auto own = static_cast<std::size_t>(pattern.own);
-  const auto width = static_cast<std::size_t>(system_.equation().state_rows());
-  std::vector<double> padded(own * width, 0.0);
-  for (std::size_t p = 0; p < own; ++p) {
-    std::copy_n(&rows[static_cast<std::size_t>(layout.first[p])], layout.rows_of(p),
-                &padded[p * width]);
-  }
-  return parallel::to_blocks(comm_, padded, static_cast<int>(width), own_ids(), system_.points());
-}
-
-std::vector<double> GpJob::from_state_blocks(std::span<const double> block) const {
-  const Pattern& pattern = system_.pattern();
-  const RowLayout& layout = system_.layout();
-  const auto own = static_cast<std::size_t>(pattern.own);
-  const auto width = static_cast<std::size_t>(system_.equation().state_rows());
-  const auto padded =
-      parallel::fetch_rows(comm_, block, system_.points(), static_cast<int>(width), own_ids());
-  std::vector<double> rows(static_cast<std::size_t>(layout.own));
-  for (std::size_t p = 0; p < own; ++p) {
-    std::copy_n(&padded[p * width], layout.rows_of(p),
-                &rows[static_cast<std::size_t>(layout.first[p])]);
-  }
-  return rows;
+StateBlocks GpJob::state_blocks() const {
+  return {comm_, system_.pattern(), system_.layout(), system_.equation().state_rows()};
 }
 
 std::int64_t GpJob::checkpoint_bytes() const {
   if (!system_.ready()) return 1 << 20;
   return state_bytes(system_.points(), system_.equation().state_rows()) +
+         (certificate_ ? certificate_->checkpoint_bytes() : 0) +
          static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8);
 }
 
@@ -340,18 +355,19 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
   } else {
     newton_->state(state);
   }
-  const auto width = static_cast<std::int64_t>(system_.equation().state_rows());
+  const StateBlocks by_id = state_blocks();
+  const std::int64_t width = by_id.width();
   const parallel::Blocks blocks{system_.points(), comm_.size()};
   const std::int64_t first = blocks.begin(comm_.rank()) * width, total = system_.points() * width;
-  checkpoint.distributed(state_name, to_state_blocks(state), first, total);
-  checkpoint.distributed(mean_name, to_state_blocks(mean_), first, total);
+  checkpoint.distributed(state_name, by_id.from_rows(state), first, total);
+  checkpoint.distributed(mean_name, by_id.from_rows(mean_), first, total);
   if (steps_done_ > 0) {  // there is something for the conditioner of the next run to know
     const ConditionerMemory memory = system_.conditioner().memory();
-    const auto solution =
-        parallel::to_blocks(comm_, memory.solution, 1, own_ids(), system_.points());
-    checkpoint.distributed(solution_name, solution, blocks.begin(comm_.rank()), system_.points());
-    checkpoint.distributed(factorised_name, to_state_blocks(memory.factorised), first, total);
+    checkpoint.distributed(solution_name, by_id.from_points(memory.solution),
+                           blocks.begin(comm_.rank()), system_.points());
+    checkpoint.distributed(factorised_name, by_id.from_rows(memory.factorised), first, total);
   }
+  if (certificate_) certificate_->save(checkpoint);
   std::vector<double> history;
   for (const HistoryEntry& entry : history_) {
     history.insert(history.end(),
@@ -394,6 +410,7 @@ void GpJob::load(const output::CheckpointReader& checkpoint) {
         checkpoint.reals(solution_name, blocks.begin(comm_.rank()), blocks.size(comm_.rank()));
     restored_->factorised = checkpoint.reals(factorised_name, first, count);
   }
+  restored_->certificate = Certificate::load(comm_, checkpoint);
 }
 
 void GpJob::record(output::Record& record) const {
@@ -431,8 +448,10 @@ void GpJob::record(output::Record& record) const {
   }
   const HistoryEntry& last = history_.back();
   const auto n = static_cast<double>(system_.points());
-  const double scale = last.quadratic / n;
+  const bool refined = certificate_ && certificate_->finished() && certificate_->exact();
+  const double scale = (refined ? certificate_->quadratic() : last.quadratic) / n;
   add("residual", last.residual);
+  if (certificate_) certificate_->record(record);
   if (!knows_evidence()) {
     add("log_evidence", output::Value(), "not computed with noisy data");
   } else if (!solved_) {

@@ -13,10 +13,12 @@
 
 namespace mensura::gp {
 
+class Certificate;
 class GaussNewton;
+class StateBlocks;
 struct NewtonStep;
 
-/// A GP solve as a batch job: set-up, Gauss-Newton steps or time steps, mean.
+/// A GP solve as a batch job: set-up, Gauss-Newton steps or time steps, certificate, mean.
 class GpJob : public run::Job {
  public:
   /// Local and cheap. The communicator must outlive the job.
@@ -33,7 +35,7 @@ class GpJob : public run::Job {
   /// After a restart too, the checkpoint before stays the newest until the set-up is done.
   bool has_state() const override { return system_.ready() && !history_.empty(); }
   bool setting_up() const override { return !system_.ready(); }
-  bool converged() const override { return !stalled_; }
+  bool converged() const override;
   std::int64_t checkpoint_bytes() const override;
 
   /// Local. The mean, once the job is finished; that of the last good step when a solve failed.
@@ -52,16 +54,17 @@ class GpJob : public run::Job {
   std::string slow_steps() const;
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
+  void finish_solve(run::Context& context);
+  void make_certificate();
   bool knows_evidence() const;
   void find_determinant(run::Context& context);
-  std::vector<std::uint64_t> own_ids() const;
-  std::vector<double> to_state_blocks(std::span<const double> rows) const;
-  std::vector<double> from_state_blocks(std::span<const double> block) const;
+  StateBlocks state_blocks() const;
 
   Problem problem_;
   const parallel::Communicator& comm_;
   System system_;
   std::unique_ptr<GaussNewton> newton_;
+  std::unique_ptr<Certificate> certificate_;  // once solved, where the deck asks for it
   std::unique_ptr<Restored> restored_;
   std::vector<HistoryEntry> history_;
   std::vector<double> mean_;     // own rows: posterior mean of the state

@@ -81,6 +81,8 @@ struct SolveSpec {
   /// Conjugate gradients begin at the last solve's solution and, but for time steps, stop early
   /// until the last step.
   bool warm_start = true;
+  /// Most steps that refine the last linear system's solution with the exact covariance.
+  int refine = 0;
 };
 
 struct TimeSpec {
@@ -113,6 +115,7 @@ struct Problem {
   std::optional<TimeSpec> time{};
   std::vector<DataSpec> data{};
   PredictSpec predict{};
+  bool certify = false;  ///< the last linear system's residual under the exact covariance
 };
 
 }  // namespace mensura::gp
