@@ -116,16 +116,7 @@ void mean_at_points(const parallel::Communicator& comm, const Problem& problem, 
   if (problem.factor.method == FactorMethod::dense) {
     mean = system.conditioner().mean_at(rows);
   } else {
-    // The inside points, numbered over all ranks, in blocks of their own.
-    const auto count = static_cast<std::int64_t>(inside.size());
-    const std::int64_t begin = comm.exclusive_scan(count), total = comm.sum(count);
-    std::vector<std::uint64_t> ids(inside.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::uint64_t>(begin) + i;
-    const auto blocks = parallel::to_blocks(comm, rows, answer.dimension, ids, total);
-    const auto values =
-        local_mean(comm, system.pattern(), system.layout(), system.weights(), problem.prior,
-                   problem.factor.nugget, system.axis_scale(), state, blocks, total, poll);
-    mean = parallel::fetch_rows(comm, values, total, 1, ids);
+    mean = local_mean(comm, system.state_rows(), state, rows, poll);
   }
   answer.mean.assign(answer.points.size() / static_cast<std::size_t>(answer.dimension), unknown);
   for (std::size_t i = 0; i < inside.size(); ++i) answer.mean[inside[i]] = mean[i];
