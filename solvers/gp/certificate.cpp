@@ -23,14 +23,10 @@ constexpr const char* points_name = "certificate/points";
 constexpr const char* reals_name = "certificate/reals";
 constexpr const char* counts_name = "certificate/counts";
 
-// Of a point in a checkpoint: value, noise, alpha, rest, direction, image.
-constexpr int numbers_per_point = 6;
-constexpr std::size_t fixed_reals = 13, fixed_counts = 5;
+// Of a point in a checkpoint: value, noise, alpha, rest, direction.
+constexpr int numbers_per_point = 5;
+constexpr std::size_t fixed_reals = 14, fixed_counts = 5;
 
-// How far the solves that precondition go: their distance (Conditioner::condition). A product with
-// the exact matrix costs many of their iterations, but directions gain nothing beyond the accuracy
-// of the factors.
-constexpr double distance_of_solves = 0.3;
 // The recomputed residual differs from the recurrence's by rounding.
 constexpr double margin = 0.9;
 // A recomputed residual that has shrunk less than this is at the limit of rounding.
@@ -40,22 +36,22 @@ constexpr std::array<const char*, 3> kind_names = {"boundary", "interior", "data
 
 }  // namespace
 
-Certificate::Certificate(const parallel::Communicator& comm, const Pattern& pattern,
-                         const RowLayout& layout, const RowWeights& weights, const Kernel& prior,
-                         double nugget, const SolveSpec& solve, Conditioner& conditioner, int width)
+Certificate::Certificate(const parallel::Communicator& comm, const StateRows& rows,
+                         double tolerance, Conditioner& conditioner, int width)
     : comm_(comm),
-      pattern_(pattern),
+      pattern_(rows.pattern),
       conditioner_(conditioner),
-      system_(comm, pattern, layout, weights, prior, nugget),
-      blocks_(comm, pattern, layout, width),
-      nugget_(nugget),
-      tolerance_(solve.tolerance),
-      state_(static_cast<std::size_t>(layout.own)) {}
+      system_(comm, rows),
+      blocks_(comm, rows.pattern, rows.layout, width),
+      nugget_(rows.nugget),
+      tolerance_(tolerance),
+      state_(static_cast<std::size_t>(rows.layout.own)) {}
 
 void Certificate::begin(const Measurements& measurements, std::vector<double> alpha,
                         int refinements) {
   measurements_ = measurements;
   system_.measure(measurements_);
+  adopted_ = true;
   alpha_ = std::move(alpha);
   rest_.assign(alpha_.size(), 0.0);
   limit_ = refinements;
@@ -94,7 +90,6 @@ void Certificate::decide(run::Context& context) {
   if (!converged() && broken_.empty() && steps_ < limit_) {
     phase_ = Phase::refine;
     direction_.clear();
-    image_.clear();
     return;
   }
   phase_ = Phase::finished;
@@ -138,47 +133,25 @@ void Certificate::compare() {
   }
 }
 
-// Collective. z: the factors' solution for what is left of the data. False when they fail.
-bool Certificate::precondition(run::Context& context, std::vector<double>& z) {
-  const Measurements rest{measurements_.lift, rest_, measurements_.noise};
-  std::vector<double> scratch(state_.size());
-  const double size = std::sqrt(exact_dot(comm_, rest_, rest_));
-  try {
-    conditioner_.condition(rest, distance_of_solves * size, scratch, context.poll);
-  } catch (const parallel::Error& error) {  // the same on all ranks
-    if (error.code() != parallel::ExitCode::not_converged &&
-        error.code() != parallel::ExitCode::numerical) {
-      throw;
-    }
-    broken_ = error.what();
-    return false;
-  }
-  z = conditioner_.memory().solution;
-  return true;
-}
-
-// A step of flexible conjugate gradients.
+// A step of preconditioned conjugate gradients (Hestenes and Stiefel 1952).
 void Certificate::refine(run::Context& context) {
-  phase_ = Phase::certify;  // whatever ends the steps
-  std::vector<double> z;
-  if (!precondition(context, z)) return;
-  if (!direction_.empty()) {
-    const double beta = -exact_dot(comm_, z, image_) / exact_dot(comm_, direction_, image_);
-    for (std::size_t p = 0; p < z.size(); ++p) z[p] += beta * direction_[p];
-  }
+  if (!adopted_) conditioner_.adopt(measurements_, context.poll);
+  adopted_ = true;
+  std::vector<double> z(rest_.size()), image(rest_.size()), rows(state_.size());
+  conditioner_.precondition(rest_, z);
+  const double before = std::exchange(slope_, exact_dot(comm_, z, rest_));
+  for (std::size_t p = 0; p < direction_.size(); ++p) z[p] += slope_ / before * direction_[p];
   direction_ = std::move(z);
-  image_.resize(direction_.size());
-  std::vector<double> rows(state_.size());
-  system_.apply(direction_, image_, rows, context.poll);
-  const double curvature = exact_dot(comm_, direction_, image_);
-  const double step = exact_dot(comm_, direction_, rest_) / curvature;
+  system_.apply(direction_, image, rows, context.poll);
+  const double curvature = exact_dot(comm_, direction_, image), step = slope_ / curvature;
+  phase_ = Phase::certify;  // whatever ends the steps
   if (!(curvature > 0) || !std::isfinite(step)) {
     broken_ = "the exact matrix is not positive definite in double precision";
     return;
   }
   for (std::size_t p = 0; p < direction_.size(); ++p) {
     alpha_[p] += step * direction_[p];
-    rest_[p] -= step * image_[p];
+    rest_[p] -= step * image[p];
   }
   ++steps_;
   const double left = std::sqrt(exact_dot(comm_, rest_, rest_));
@@ -199,7 +172,7 @@ void Certificate::save(output::CheckpointWriter& checkpoint) const {
   };
   for (std::size_t p = 0; p < alpha_.size(); ++p) {
     points.insert(points.end(), {measurements_.value[p], at(measurements_.noise, p), alpha_[p],
-                                 rest_[p], at(direction_, p), at(image_, p)});
+                                 rest_[p], at(direction_, p)});
   }
   const parallel::Blocks blocks{blocks_.total(), comm_.size()};
   const auto distributed = [&](const char* name, const std::vector<double>& block, int numbers) {
@@ -208,7 +181,11 @@ void Certificate::save(output::CheckpointWriter& checkpoint) const {
   };
   distributed(lift_name, blocks_.from_rows(measurements_.lift), blocks_.width());
   distributed(points_name, blocks_.from_points(points, numbers_per_point), numbers_per_point);
-  std::vector<double> reals{size_, quadratic_, recomputed_, earlier_seconds_ + system_.seconds(),
+  std::vector<double> reals{size_,
+                            quadratic_,
+                            recomputed_,
+                            slope_,
+                            earlier_seconds_ + system_.seconds(),
                             earlier_pairs_ + system_.pairs()};
   for (const auto& part :
        {residual_.whole, residual_.kind[0], residual_.kind[1], residual_.kind[2]}) {
@@ -251,17 +228,17 @@ void Certificate::resume(const Saved& saved, int refinements) {
     alpha_.push_back(points[i + 2]);
     rest_.push_back(points[i + 3]);
     if (directed) direction_.push_back(points[i + 4]);
-    if (directed) image_.push_back(points[i + 5]);
   }
   system_.measure(measurements_);
   const auto& reals = saved.reals;
   size_ = reals[0];
   quadratic_ = reals[1];
   recomputed_ = reals[2];
-  earlier_seconds_ = reals[3];
-  earlier_pairs_ = reals[4];
-  residual_.whole = {reals[5], reals[6]};
-  for (std::size_t k = 0; k < 3; ++k) residual_.kind[k] = {reals[7 + 2 * k], reals[8 + 2 * k]};
+  slope_ = reals[3];
+  earlier_seconds_ = reals[4];
+  earlier_pairs_ = reals[5];
+  residual_.whole = {reals[6], reals[7]};
+  for (std::size_t k = 0; k < 3; ++k) residual_.kind[k] = {reals[8 + 2 * k], reals[9 + 2 * k]};
   residuals_.assign(reals.begin() + fixed_reals, reals.end());
   steps_ = static_cast<std::int64_t>(residuals_.size());
   phase_ = static_cast<Phase>(saved.counts[0]);

@@ -12,7 +12,6 @@
 
 #include "gp/conditioner.hpp"
 #include "gp/exact_system.hpp"
-#include "gp/problem.hpp"
 #include "gp/state_blocks.hpp"
 #include "output/checkpoint.hpp"
 #include "output/record.hpp"
@@ -31,10 +30,9 @@ struct CertifiedResidual {
 };
 
 /// The residual of the last linear system under the exact prior covariance, and its refinement
-/// where it is asked for: conjugate gradients with the exact matrix, each step preconditioned by a
-/// solve with the factors (flexible, Notay 2000, truncated to one direction, because these solves
-/// stop early), until the residual, recomputed, meets the tolerance. One advance() is one product
-/// with the exact matrix.
+/// where it is asked for: conjugate gradients with the exact matrix, preconditioned by the factor,
+/// until the residual, recomputed, meets the tolerance. One advance() is one product with the exact
+/// matrix.
 class Certificate {
  public:
   /// What a checkpoint held, until the set-up is there to take it.
@@ -45,8 +43,7 @@ class Certificate {
   };
 
   /// Collective. References must outlive the certificate. `width`: most rows of a point.
-  Certificate(const parallel::Communicator& comm, const Pattern& pattern, const RowLayout& layout,
-              const RowWeights& weights, const Kernel& prior, double nugget, const SolveSpec& solve,
+  Certificate(const parallel::Communicator& comm, const StateRows& rows, double tolerance,
               Conditioner& conditioner, int width);
 
   /// Collective. The system to certify and its solution (own points). `refinements`: most steps.
@@ -85,7 +82,6 @@ class Certificate {
   enum class Phase : std::int64_t { certify, refine, finished };
   void certify(run::Context& context);
   void refine(run::Context& context);
-  bool precondition(run::Context& context, std::vector<double>& z);
   void compare();
   void decide(run::Context& context);
 
@@ -99,8 +95,10 @@ class Certificate {
   std::int64_t limit_ = 0, steps_ = 0;
   Measurements measurements_;
   double size_ = 0;  // norm of the data
-  // Own points: the solution, y - A alpha, the last direction and its product with A (or empty).
-  std::vector<double> alpha_, rest_, direction_, image_;
+  // Own points: the solution, y - A alpha, the last direction (or empty).
+  std::vector<double> alpha_, rest_, direction_;
+  double slope_ = 0;           // of the last direction: rest' P rest
+  bool adopted_ = false;       // the conditioner knows the functionals
   std::vector<double> state_;  // own rows
   CertifiedResidual residual_;
   double quadratic_ = 0;

@@ -63,6 +63,11 @@ class Conditioner {
   /// for a mean: after a restart, or to stand where no solve was made. condition() does so too.
   virtual void adopt(const Measurements& measurements, const std::function<void()>& poll) = 0;
 
+  /// Collective. z = P r with P close to (S' K S + R)^-1, K the exact covariance: symmetric,
+  /// positive definite, the same until the next solve, and cheap. Own points. For iterations with
+  /// the exact matrix (certificate.hpp).
+  virtual void precondition(std::span<const double> r, std::span<double> z) = 0;
+
   // Eight vectors at once, under a prior of unit scale. C = Theta - Theta S (S' Theta S + R)^-1
   // S' Theta is the posterior covariance of the state.
 

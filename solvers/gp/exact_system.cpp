@@ -10,36 +10,35 @@ namespace mensura::gp {
 
 namespace {
 
-Rows own_rows(const Pattern& pattern, const RowLayout& layout, const RowWeights& weights) {
-  std::vector<std::int32_t> points(static_cast<std::size_t>(pattern.own));
+Rows own_rows(const StateRows& state) {
+  std::vector<std::int32_t> points(static_cast<std::size_t>(state.pattern.own));
   std::iota(points.begin(), points.end(), 0);
-  return RowGatherer(pattern, layout, weights).gather(points);
+  return RowGatherer(state.pattern, state.layout, state.weights).gather(points);
+}
+
+std::span<const std::uint64_t> own_ids(const Pattern& pattern) {
+  return std::span(pattern.ids).first(static_cast<std::size_t>(pattern.own));
 }
 
 }  // namespace
 
-ExactSystem::ExactSystem(const parallel::Communicator& comm, const Pattern& pattern,
-                         const RowLayout& layout, const RowWeights& weights, const Kernel& prior,
-                         double nugget)
+ExactSystem::ExactSystem(const parallel::Communicator& comm, const StateRows& rows)
     : comm_(comm),
-      pattern_(pattern),
-      layout_(layout),
-      weights_(weights),
-      nugget_(nugget),
-      covariance_(prior, pattern.dimension),
-      rows_(own_rows(pattern, layout, weights)),
-      sums_(comm, prior, rows_, std::span(pattern.ids).first(static_cast<std::size_t>(pattern.own)),
-            pattern.counts[0] + pattern.counts[1] + pattern.counts[2]) {}
+      state_(rows),
+      covariance_(rows.prior, rows.pattern.dimension),
+      rows_(own_rows(rows)),
+      sums_(comm, rows.prior, rows_, own_ids(rows.pattern),
+            rows.pattern.counts[0] + rows.pattern.counts[1] + rows.pattern.counts[2]) {}
 
 void ExactSystem::measure(const Measurements& measurements) {
   lift_ = measurements.lift;
-  diagonal_.assign(static_cast<std::size_t>(pattern_.own), 0.0);
-  RowGatherer gatherer(pattern_, layout_, weights_);
+  diagonal_.assign(static_cast<std::size_t>(state_.pattern.own), 0.0);
+  RowGatherer gatherer(state_.pattern, state_.layout, state_.weights);
   std::vector<double> block;
   for (std::size_t p = 0; p < diagonal_.size(); ++p) {
     const std::array<std::int32_t, 1> point{static_cast<std::int32_t>(p)};
-    const auto n = static_cast<std::size_t>(layout_.rows_of(p)), stride = (n + 7) / 8 * 8;
-    const double* lift = &lift_[static_cast<std::size_t>(layout_.first[p])];
+    const auto n = static_cast<std::size_t>(state_.layout.rows_of(p)), stride = (n + 7) / 8 * 8;
+    const double* lift = &lift_[static_cast<std::size_t>(state_.layout.first[p])];
     block.resize(n * stride);
     covariance_.symmetric(gatherer.gather(point), block.data(), stride);
     double variance = 0;
@@ -49,7 +48,7 @@ void ExactSystem::measure(const Measurements& measurements) {
         variance += 2 * lift[i] * lift[j] * block[i * stride + j];
       }
     }
-    diagonal_[p] = nugget_ * variance;
+    diagonal_[p] = state_.nugget * variance;
     if (!measurements.noise.empty()) diagonal_[p] += measurements.noise[p];
   }
 }
@@ -58,8 +57,8 @@ void ExactSystem::sum(const Rows& targets, std::span<const double> alpha, std::s
                       const std::function<void()>& poll) {
   std::vector<double> lifted(lift_.size());
   for (std::size_t p = 0; p < alpha.size(); ++p) {
-    for (auto r = static_cast<std::size_t>(layout_.first[p]);
-         r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
+    for (auto r = static_cast<std::size_t>(state_.layout.first[p]);
+         r < static_cast<std::size_t>(state_.layout.first[p + 1]); ++r) {
       lifted[r] = lift_[r] * alpha[p];
     }
   }
@@ -73,8 +72,8 @@ void ExactSystem::apply(std::span<const double> alpha, std::span<double> result,
   sum(rows_, alpha, rows, poll);
   for (std::size_t p = 0; p < alpha.size(); ++p) {
     double fitted = 0;
-    for (auto r = static_cast<std::size_t>(layout_.first[p]);
-         r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
+    for (auto r = static_cast<std::size_t>(state_.layout.first[p]);
+         r < static_cast<std::size_t>(state_.layout.first[p + 1]); ++r) {
       fitted += lift_[r] * rows[r];
     }
     result[p] = fitted + diagonal_[p] * alpha[p];
@@ -84,9 +83,9 @@ void ExactSystem::apply(std::span<const double> alpha, std::span<double> result,
 std::vector<double> ExactSystem::mean_at(std::span<const double> coordinates,
                                          std::span<const double> alpha,
                                          const std::function<void()>& poll) {
-  const auto d = static_cast<std::size_t>(pattern_.dimension);
+  const auto d = static_cast<std::size_t>(state_.pattern.dimension);
   Rows targets;
-  targets.dimension = pattern_.dimension;
+  targets.dimension = state_.pattern.dimension;
   for (std::size_t i = 0; i < coordinates.size() / d; ++i) {
     for (std::size_t a = 0; a < d; ++a) targets.coordinate[a].push_back(coordinates[i * d + a]);
     targets.point.push_back(static_cast<std::int32_t>(i));

@@ -7,8 +7,7 @@
 
 #include "gp/conditioner.hpp"
 #include "gp/kernel_sums.hpp"
-#include "gp/pattern.hpp"
-#include "gp/rows.hpp"
+#include "gp/state_rows.hpp"
 #include "parallel/communicator.hpp"
 
 namespace mensura::gp {
@@ -18,9 +17,7 @@ namespace mensura::gp {
 /// measurements to rows, R is the variance of the noise. Every product visits all pairs of points.
 class ExactSystem {
  public:
-  /// Collective. References must outlive the system.
-  ExactSystem(const parallel::Communicator& comm, const Pattern& pattern, const RowLayout& layout,
-              const RowWeights& weights, const Kernel& prior, double nugget);
+  ExactSystem(const parallel::Communicator& comm, const StateRows& rows);  ///< Collective.
 
   /// Local. Takes the functionals (lift) and the noise.
   void measure(const Measurements& measurements);
@@ -41,10 +38,7 @@ class ExactSystem {
            const std::function<void()>& poll);
 
   const parallel::Communicator& comm_;
-  const Pattern& pattern_;
-  const RowLayout& layout_;
-  const RowWeights& weights_;
-  double nugget_;
+  StateRows state_;
   Covariance covariance_;
   Rows rows_;  // of all own points
   KernelSums sums_;

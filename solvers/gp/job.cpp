@@ -11,7 +11,9 @@
 #include <set>
 
 #include "gp/certificate.hpp"
+#include "gp/complaint.hpp"
 #include "gp/gauss_newton.hpp"
+#include "gp/posterior_stage.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
 #include "gp/state_blocks.hpp"
@@ -98,6 +100,11 @@ void GpJob::advance(run::Context& context) {
     }
     return;
   }
+  if (!answer_) return find_mean(context);
+  find_posterior(context);
+}
+
+void GpJob::find_mean(run::Context& context) {
   const auto phase = context.timers.phase("mean");
   PointMean exact;
   if (certificate_ && certificate_->exact()) {
@@ -111,6 +118,29 @@ void GpJob::advance(run::Context& context) {
         fmt::format("error against the exact solution: root mean square {:.3g}, maximum {:.3g}",
                     answer_->error_l2, answer_->error_linf));
   }
+}
+
+void GpJob::find_posterior(run::Context& context) {
+  const auto phase = context.timers.phase("posterior");
+  if (!posterior_) {
+    posterior_ = std::make_unique<PosteriorStage>(comm_, problem_, system_, *newton_, mean_,
+                                                  *answer_, context.poll);
+    if (restored_posterior_) posterior_->resume(*restored_posterior_);
+    restored_posterior_.reset();
+  }
+  if (!posterior_->finished()) posterior_->advance(context.poll);
+  if (!posterior_->finished()) return;
+  posterior_->complete(*answer_, scale());
+  complete_ = true;
+  context.log(fmt::format("posterior: root mean square deviation {:.3g}",
+                          std::sqrt(answer_->mean_variance)));
+}
+
+// Of the prior: y' alpha / N, where the likelihood is largest.
+double GpJob::scale() const {
+  const bool refined = certificate_ && certificate_->finished() && certificate_->exact();
+  const double quadratic = refined ? certificate_->quadratic() : history_.back().quadratic;
+  return quadratic / static_cast<double>(system_.points());
 }
 
 // Collective. Wrong options of PETSc's solvers, before they are needed.
@@ -206,7 +236,10 @@ void GpJob::newton_step(run::Context& context) {
   if (!converged && !last) return;
   stalled_ = !converged;
   finish_solve(context);
-  if (stalled_) context.warn(complaint(step));
+  if (!stalled_) return;
+  std::vector<double> changes;
+  for (const HistoryEntry& entry : history_) changes.push_back(entry.relative_step);
+  context.warn(complaint(step, changes, problem_.solve.newton));
 }
 
 // The last linear system is solved: what is known of it before the mean.
@@ -221,43 +254,12 @@ void GpJob::finish_solve(run::Context& context) {
 
 void GpJob::make_certificate() {
   certificate_ =
-      std::make_unique<Certificate>(comm_, system_.pattern(), system_.layout(), system_.weights(),
-                                    problem_.prior, problem_.factor.nugget, problem_.solve,
+      std::make_unique<Certificate>(comm_, system_.state_rows(), problem_.solve.tolerance,
                                     system_.conditioner(), system_.equation().state_rows());
 }
 
 bool GpJob::converged() const {
   return !stalled_ && !(certificate_ && certificate_->finished() && !certificate_->converged());
-}
-
-// Why the search is given up.
-std::string GpJob::complaint(const NewtonStep& step) const {
-  if (step.mean_residual > 0) {
-    return fmt::format(
-        "Gauss-Newton did not converge in {} steps: the mean moves no more, but the residual of "
-        "the equation there is {:.3g} of the data; the equation may have no solution with this "
-        "source and boundary",
-        steps_done_, step.mean_residual);
-  }
-  return fmt::format(
-      "Gauss-Newton did not converge in {} steps: the last relative change is {:.3g}, wanted {:g}; "
-      "raise factor.neighbours (5 is safer on irregular points) or solve.max_newton, or loosen "
-      "solve.newton{}",
-      steps_done_, step.relative_step, problem_.solve.newton, slow_steps());
-}
-
-// A remark when the last steps shrank in proportion: Gauss-Newton does so when the smallest norm
-// that fits the equation is large, however fine the points.
-std::string GpJob::slow_steps() const {
-  constexpr std::size_t span = 4;
-  if (history_.size() <= span) return {};
-  const double before = history_[history_.size() - 1 - span].relative_step;
-  const double rate = std::pow(history_.back().relative_step / before, 1.0 / span);
-  if (!(rate > 0.5 && rate < 1)) return {};
-  return fmt::format(
-      ". The last steps shrank by a factor of {:.2g} each, as they do when source and boundary "
-      "data do not fit together (in a corner, say) or the solution is rougher than prior.kernel",
-      rate);
 }
 
 void GpJob::time_step(run::Context& context) {
@@ -289,13 +291,11 @@ void GpJob::time_step(run::Context& context) {
   if (steps_done_ == time_steps()) finish_solve(context);
 }
 
-// A dense mean at points is that of the last solve, which may belong to an unfinished time step or
-// to a refinement.
+// A dense mean at points is that of the last solve, which may belong to an unfinished time step.
 bool GpJob::recover() {
   if (!has_state()) return false;
   failed_ = true;
-  const bool known =
-      problem_.factor.method == FactorMethod::sparse || (!problem_.time && !certificate_);
+  const bool known = !problem_.time || problem_.factor.method == FactorMethod::sparse;
   const bool certified = solved_ && (!certificate_ || certificate_->finished());
   if (!certified && known) {
     answer_ = answer(comm_, problem_, system_, mean_, time_after(steps_done_), [] {});
@@ -326,13 +326,18 @@ run::Progress GpJob::progress() const {
     return progress;
   }
   const auto expected = problem_.time ? time_steps() : std::max<std::int64_t>(5, steps_done_ + 1);
-  progress.done = finished() ? 100 : (solved_ ? 90 : 10 + 80 * steps_done_ / expected);
-  if (certificate_ && !finished()) {
+  const std::int64_t share = problem_.posterior ? 40 : 80;  // of the solve
+  progress.done = finished() ? 100 : 10 + (solved_ ? share : share * steps_done_ / expected);
+  if (certificate_ && !answer_) {
     progress.line = certificate_->line();
   } else if (!history_.empty()) {
     progress.line = problem_.time ? fmt::format("time step {} of {}", steps_done_, time_steps())
                                   : fmt::format("Gauss-Newton step {}, relative change {:.2g}",
                                                 steps_done_, history_.back().relative_step);
+  }
+  if (posterior_ && !complete_) {
+    progress.done += 50 * posterior_->done() / std::max<std::int64_t>(1, posterior_->steps());
+    progress.line = posterior_->progress();
   }
   return progress;
 }
@@ -344,8 +349,9 @@ StateBlocks GpJob::state_blocks() const {
 std::int64_t GpJob::checkpoint_bytes() const {
   if (!system_.ready()) return 1 << 20;
   return state_bytes(system_.points(), system_.equation().state_rows()) +
-         (certificate_ ? certificate_->checkpoint_bytes() : 0) +
-         static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8);
+         static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8) +
+         (posterior_ ? posterior_->checkpoint_bytes() : 0) +
+         (certificate_ ? certificate_->checkpoint_bytes() : 0);
 }
 
 void GpJob::save(output::CheckpointWriter& checkpoint) const {
@@ -379,6 +385,7 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
   const std::vector<std::int64_t> counts{steps_done_, solved_ ? 1 : 0, stalled_ ? 1 : 0,
                                          static_cast<std::int64_t>(system_.fingerprint()), width};
   checkpoint.replicated(counts_name, counts);
+  if (posterior_) posterior_->save(checkpoint);
 }
 
 void GpJob::load(const output::CheckpointReader& checkpoint) {
@@ -411,6 +418,9 @@ void GpJob::load(const output::CheckpointReader& checkpoint) {
     restored_->factorised = checkpoint.reals(factorised_name, first, count);
   }
   restored_->certificate = Certificate::load(comm_, checkpoint);
+  if (PosteriorState::in(checkpoint)) {
+    restored_posterior_ = std::make_unique<PosteriorState>(PosteriorState::load(comm_, checkpoint));
+  }
 }
 
 void GpJob::record(output::Record& record) const {
@@ -438,7 +448,7 @@ void GpJob::record(output::Record& record) const {
   if (history_.empty()) return;
   if (answer_) {
     if (answer_->error_known) {
-      const char* status = failed_ ? "of the last step before the failure" : nullptr;
+      const char* status = failed_ && !solved_ ? "of the last step before the failure" : nullptr;
       add("error_l2", answer_->error_l2, status);
       add("error_linf", answer_->error_linf, status);
     } else {
@@ -448,8 +458,7 @@ void GpJob::record(output::Record& record) const {
   }
   const HistoryEntry& last = history_.back();
   const auto n = static_cast<double>(system_.points());
-  const bool refined = certificate_ && certificate_->finished() && certificate_->exact();
-  const double scale = (refined ? certificate_->quadratic() : last.quadratic) / n;
+  const double scale = this->scale();
   add("residual", last.residual);
   if (certificate_) certificate_->record(record);
   if (!knows_evidence()) {
@@ -472,6 +481,7 @@ void GpJob::record(output::Record& record) const {
   if (system_.ready()) {
     add("nonzeros_per_row", system_.conditioner().nonzeros_per_row());
   }
+  if (complete_) posterior_->record(record, *answer_);
 }
 
 }  // namespace mensura::gp

@@ -15,17 +15,22 @@ namespace mensura::gp {
 
 class Certificate;
 class GaussNewton;
+class PosteriorStage;
 class StateBlocks;
 struct NewtonStep;
+struct PosteriorState;
 
-/// A GP solve as a batch job: set-up, Gauss-Newton steps or time steps, certificate, mean.
+/// A GP solve as a batch job: set-up, Gauss-Newton steps or time steps, certificate, mean,
+/// posterior.
 class GpJob : public run::Job {
  public:
   /// Local and cheap. The communicator must outlive the job.
   GpJob(Problem problem, const parallel::Communicator& comm);
   ~GpJob() override;
 
-  bool finished() const override { return answer_.has_value() && !failed_; }
+  bool finished() const override {
+    return answer_.has_value() && !failed_ && (!problem_.posterior || complete_);
+  }
   void advance(run::Context& context) override;
   run::Progress progress() const override;
   void save(output::CheckpointWriter& checkpoint) const override;
@@ -50,8 +55,6 @@ class GpJob : public run::Job {
   void newton_step(run::Context& context);
   void time_step(run::Context& context);
   void note(const NewtonStep& step, double time, run::Context& context);
-  std::string complaint(const NewtonStep& step) const;
-  std::string slow_steps() const;
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
   void finish_solve(run::Context& context);
@@ -59,6 +62,9 @@ class GpJob : public run::Job {
   bool knows_evidence() const;
   void find_determinant(run::Context& context);
   StateBlocks state_blocks() const;
+  void find_mean(run::Context& context);
+  void find_posterior(run::Context& context);
+  double scale() const;
 
   Problem problem_;
   const parallel::Communicator& comm_;
@@ -74,6 +80,9 @@ class GpJob : public run::Job {
   bool stalled_ = false;  // Gauss-Newton took its last step without converging
   bool failed_ = false;   // a step was not finished; answer_ is of the one before
   std::optional<Answer> answer_;
+  std::unique_ptr<PosteriorStage> posterior_;
+  std::unique_ptr<PosteriorState> restored_posterior_;
+  bool complete_ = false;  // answer_ has the posterior
 };
 
 }  // namespace mensura::gp

@@ -57,7 +57,6 @@ linear::BlockReport SparseConditioner::solve_block(std::span<const Eight> values
   }
   linear::BlockReport report;
   for (bool again = true; again && !report.converged;) {
-    apply_preconditioner(values, alpha);
     report = linear::block_conjugate_gradients(
         comm_, [this](auto x, auto y) { apply_operator(x, y); },
         [this](auto x, auto y) { apply_preconditioner(x, y); }, values, alpha, tolerance,
