@@ -23,9 +23,9 @@ constexpr const char* points_name = "certificate/points";
 constexpr const char* reals_name = "certificate/reals";
 constexpr const char* counts_name = "certificate/counts";
 
-// Of a point in a checkpoint: value, noise, alpha, rest, direction.
-constexpr int numbers_per_point = 5;
-constexpr std::size_t fixed_reals = 14, fixed_counts = 5;
+// Of a point in a checkpoint: value, noise, alpha, rest, direction, image.
+constexpr int numbers_per_point = 6;
+constexpr std::size_t fixed_reals = 13, fixed_counts = 5;
 
 // The recomputed residual differs from the recurrence's by rounding.
 constexpr double margin = 0.9;
@@ -90,6 +90,7 @@ void Certificate::decide(run::Context& context) {
   if (!converged() && broken_.empty() && steps_ < limit_) {
     phase_ = Phase::refine;
     direction_.clear();
+    image_.clear();
     return;
   }
   phase_ = Phase::finished;
@@ -133,25 +134,44 @@ void Certificate::compare() {
   }
 }
 
-// A step of preconditioned conjugate gradients (Hestenes and Stiefel 1952).
+// Collective. z close to A^-1 rest. False when the factors fail.
+bool Certificate::precondition(std::span<double> z, const std::function<void()>& poll) {
+  try {
+    if (!adopted_) conditioner_.adopt(measurements_, poll);
+    adopted_ = true;
+    conditioner_.precondition(rest_, z, poll);
+    return true;
+  } catch (const parallel::Error& error) {  // the same on all ranks
+    if (error.code() != parallel::ExitCode::not_converged &&
+        error.code() != parallel::ExitCode::numerical) {
+      throw;
+    }
+    broken_ = error.what();
+    return false;
+  }
+}
+
+// A step of flexible conjugate gradients, which stand a preconditioner that changes a little.
 void Certificate::refine(run::Context& context) {
-  if (!adopted_) conditioner_.adopt(measurements_, context.poll);
-  adopted_ = true;
-  std::vector<double> z(rest_.size()), image(rest_.size()), rows(state_.size());
-  conditioner_.precondition(rest_, z);
-  const double before = std::exchange(slope_, exact_dot(comm_, z, rest_));
-  for (std::size_t p = 0; p < direction_.size(); ++p) z[p] += slope_ / before * direction_[p];
-  direction_ = std::move(z);
-  system_.apply(direction_, image, rows, context.poll);
-  const double curvature = exact_dot(comm_, direction_, image), step = slope_ / curvature;
   phase_ = Phase::certify;  // whatever ends the steps
+  std::vector<double> z(rest_.size()), rows(state_.size());
+  if (!precondition(z, context.poll)) return;
+  if (!direction_.empty()) {
+    const double beta = -exact_dot(comm_, z, image_) / exact_dot(comm_, direction_, image_);
+    for (std::size_t p = 0; p < z.size(); ++p) z[p] += beta * direction_[p];
+  }
+  direction_ = std::move(z);
+  image_.resize(direction_.size());
+  system_.apply(direction_, image_, rows, context.poll);
+  const double curvature = exact_dot(comm_, direction_, image_);
+  const double step = exact_dot(comm_, direction_, rest_) / curvature;
   if (!(curvature > 0) || !std::isfinite(step)) {
     broken_ = "the exact matrix is not positive definite in double precision";
     return;
   }
   for (std::size_t p = 0; p < direction_.size(); ++p) {
     alpha_[p] += step * direction_[p];
-    rest_[p] -= step * image[p];
+    rest_[p] -= step * image_[p];
   }
   ++steps_;
   const double left = std::sqrt(exact_dot(comm_, rest_, rest_));
@@ -172,7 +192,7 @@ void Certificate::save(output::CheckpointWriter& checkpoint) const {
   };
   for (std::size_t p = 0; p < alpha_.size(); ++p) {
     points.insert(points.end(), {measurements_.value[p], at(measurements_.noise, p), alpha_[p],
-                                 rest_[p], at(direction_, p)});
+                                 rest_[p], at(direction_, p), at(image_, p)});
   }
   const parallel::Blocks blocks{blocks_.total(), comm_.size()};
   const auto distributed = [&](const char* name, const std::vector<double>& block, int numbers) {
@@ -181,11 +201,7 @@ void Certificate::save(output::CheckpointWriter& checkpoint) const {
   };
   distributed(lift_name, blocks_.from_rows(measurements_.lift), blocks_.width());
   distributed(points_name, blocks_.from_points(points, numbers_per_point), numbers_per_point);
-  std::vector<double> reals{size_,
-                            quadratic_,
-                            recomputed_,
-                            slope_,
-                            earlier_seconds_ + system_.seconds(),
+  std::vector<double> reals{size_, quadratic_, recomputed_, earlier_seconds_ + system_.seconds(),
                             earlier_pairs_ + system_.pairs()};
   for (const auto& part :
        {residual_.whole, residual_.kind[0], residual_.kind[1], residual_.kind[2]}) {
@@ -228,17 +244,17 @@ void Certificate::resume(const Saved& saved, int refinements) {
     alpha_.push_back(points[i + 2]);
     rest_.push_back(points[i + 3]);
     if (directed) direction_.push_back(points[i + 4]);
+    if (directed) image_.push_back(points[i + 5]);
   }
   system_.measure(measurements_);
   const auto& reals = saved.reals;
   size_ = reals[0];
   quadratic_ = reals[1];
   recomputed_ = reals[2];
-  slope_ = reals[3];
-  earlier_seconds_ = reals[4];
-  earlier_pairs_ = reals[5];
-  residual_.whole = {reals[6], reals[7]};
-  for (std::size_t k = 0; k < 3; ++k) residual_.kind[k] = {reals[8 + 2 * k], reals[9 + 2 * k]};
+  earlier_seconds_ = reals[3];
+  earlier_pairs_ = reals[4];
+  residual_.whole = {reals[5], reals[6]};
+  for (std::size_t k = 0; k < 3; ++k) residual_.kind[k] = {reals[7 + 2 * k], reals[8 + 2 * k]};
   residuals_.assign(reals.begin() + fixed_reals, reals.end());
   steps_ = static_cast<std::int64_t>(residuals_.size());
   phase_ = static_cast<Phase>(saved.counts[0]);

@@ -30,9 +30,9 @@ struct CertifiedResidual {
 };
 
 /// The residual of the last linear system under the exact prior covariance, and its refinement
-/// where it is asked for: conjugate gradients with the exact matrix, preconditioned by the factor,
-/// until the residual, recomputed, meets the tolerance. One advance() is one product with the exact
-/// matrix.
+/// where it is asked for: conjugate gradients with the exact matrix, preconditioned by the factors
+/// (flexible ones, Notay 2000, with one direction), until the residual, recomputed, meets the
+/// tolerance. One advance() is one product with the exact matrix.
 class Certificate {
  public:
   /// What a checkpoint held, until the set-up is there to take it.
@@ -82,6 +82,7 @@ class Certificate {
   enum class Phase : std::int64_t { certify, refine, finished };
   void certify(run::Context& context);
   void refine(run::Context& context);
+  bool precondition(std::span<double> z, const std::function<void()>& poll);
   void compare();
   void decide(run::Context& context);
 
@@ -95,9 +96,8 @@ class Certificate {
   std::int64_t limit_ = 0, steps_ = 0;
   Measurements measurements_;
   double size_ = 0;  // norm of the data
-  // Own points: the solution, y - A alpha, the last direction (or empty).
-  std::vector<double> alpha_, rest_, direction_;
-  double slope_ = 0;           // of the last direction: rest' P rest
+  // Own points: the solution, y - A alpha, the last direction and its product with A (or empty).
+  std::vector<double> alpha_, rest_, direction_, image_;
   bool adopted_ = false;       // the conditioner knows the functionals
   std::vector<double> state_;  // own rows
   CertifiedResidual residual_;

@@ -194,7 +194,8 @@ SolveReport DenseConditioner::condition(const Measurements& measurements, double
   return report;
 }
 
-void DenseConditioner::precondition(std::span<const double> r, std::span<double> z) {
+void DenseConditioner::precondition(std::span<const double> r, std::span<double> z,
+                                    const std::function<void()>& /*poll*/) {
   const auto n = static_cast<std::size_t>(total_), stride = round_up(n);
   auto all = replicate(r, 1);
   linear::solve_upper_transposed(n, matrix_.data(), stride, 1, all.data(), n);

@@ -29,6 +29,9 @@ constexpr double most_move = 0.1;
 constexpr double forcing = 0.05;
 constexpr double almost = 4;
 
+// Distance for solves that precondition: to a residual of 0.015, the accuracy of the factors.
+constexpr double rough = 0.3;
+
 std::size_t width_of(const RowLayout& layout, std::size_t points) {
   std::int32_t width = 1;
   for (std::size_t p = 0; p < points; ++p) width = std::max(width, layout.rows_of(p));
@@ -219,18 +222,6 @@ void SparseConditioner::apply_operator(Vec x, Vec y) const {
 void SparseConditioner::apply_preconditioner(Vec x, Vec y) const {
   check_petsc(MatMult(small_.lower(), x, half_.get()), "MatMult");
   check_petsc(MatMultTranspose(small_.lower(), half_.get(), y), "MatMultTranspose");
-}
-
-// The small factor: it is measured to be closer to the exact matrix than the solve with the big
-// one.
-void SparseConditioner::precondition(std::span<const double> r, std::span<double> z) {
-  {
-    WriteArray to(residual_.get());
-    for (std::size_t p = 0; p < r.size(); ++p) to[p] = r[p];
-  }
-  apply_preconditioner(residual_.get(), data_.get());
-  const ReadArray from(data_.get());
-  std::copy_n(from.data(), z.size(), z.begin());
 }
 
 // Collective.
@@ -432,6 +423,37 @@ SolveReport SparseConditioner::attempt(const Measurements& measurements, double 
   report.residual = size > 0 ? rest / size : rest;
   check_petsc(VecDot(data_.get(), alpha_.get(), &report.quadratic), "VecDot");
   return report;
+}
+
+// Without noise the small factor alone: it is closer to the exact matrix than solves with the big
+// one (measured: 12 steps instead of 16 at radius 3). It knows little of noise, and solves with the
+// big factor are then as good as without.
+void SparseConditioner::precondition(std::span<const double> r, std::span<double> z,
+                                     const std::function<void()>& poll) {
+  {
+    WriteArray to(data_.get());
+    for (std::size_t p = 0; p < r.size(); ++p) to[p] = r[p];
+  }
+  if (comm_.max(static_cast<std::int64_t>(!noise_variance_.empty())) == 0) {
+    apply_preconditioner(data_.get(), residual_.get());
+  } else {
+    check_petsc(VecCopy(alpha_.get(), earlier_.get()), "VecCopy");
+    const bool solved = std::exchange(solved_, false);  // no warm start
+    const auto restore = [&] {
+      check_petsc(VecCopy(alpha_.get(), residual_.get()), "VecCopy");
+      check_petsc(VecCopy(earlier_.get(), alpha_.get()), "VecCopy");
+      solved_ = solved;
+    };
+    try {
+      solve(data_.get(), rough, poll);
+    } catch (...) {
+      restore();
+      throw;
+    }
+    restore();
+  }
+  const ReadArray from(residual_.get());
+  std::copy_n(from.data(), z.size(), z.begin());
 }
 
 double SparseConditioner::nonzeros_per_row() const {
