@@ -335,18 +335,18 @@ input::Schema make_schema() {
       section("predict", predict_table(), "where the mean of u is wanted", false, "{}"),
       section("solve", solve_table(), "tolerances", false, "{}"),
       section("time", time_table(), "time steps of burgers", false),
-      {.key = "certify",
-       .kind = Kind::boolean,
-       .default_value = "false",
-       .help = "tell the residual of the last linear system under the exact covariance, by sums "
-               "over all pairs of points"},
       {.key = "data",
        .kind = Kind::tables,
        .help = "measurements of u",
        .length = ">= 1",
        .table = data_table()},
       section("posterior", posterior_table(), "variance and samples; without it the mean alone",
-              false)};
+              false),
+      {.key = "certify",
+       .kind = Kind::boolean,
+       .default_value = "false",
+       .help = "tell the residual of the last linear system under the exact covariance, by sums "
+               "over all pairs of points"}};
   for (const char* key : {"hyper", "inverse"}) {
     schema.root.hints.push_back({key, "not available yet; this version computes the mean"});
   }
