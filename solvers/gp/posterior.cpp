@@ -23,6 +23,8 @@ constexpr double mode_accuracy = 0.02, form_accuracy = 1e-4;
 constexpr double sample_accuracy = 0.02;
 // Eigenvalues of T below this share of the largest are rounding and the solves' tolerance.
 constexpr double negligible = 1e-12;
+// Squared lengths below this share of the largest are left out of the subspace.
+constexpr double least_direction = 1e-10;
 // Draws of one point's numbers: rows of a state, far fewer than these.
 constexpr std::uint64_t most_rows = 32;
 
@@ -119,21 +121,29 @@ std::vector<Eight> Posterior::scaled_rows(std::span<const Eight> values) const {
 }
 
 // Smooth vectors: the prior's spectrum falls faster than the posterior's, and any subspace will do.
+// Draws of the prior are made orthogonal before Theta sharpens them, so that their span, and with
+// it the variance, does not feel how ranks round.
 void Posterior::find_range(const std::function<void()>& poll) {
   const parallel::Stream stream(seed_, "posterior", "range");
-  for (std::int64_t block = 0; block < mode_blocks(); ++block) {
-    std::vector<Eight> random;
-    for (const ValueRow& value : value_rows_) {
-      const auto first = static_cast<std::uint64_t>(2 * 8 * block + value.field);
-      random.push_back(eight_from(
-          [&](std::size_t l) { return stream.normal(pattern_.ids[value.point], first + 2 * l); }));
+  const auto refine = [&](const auto& rows_of) {
+    linear::EightVectors next;
+    for (std::int64_t block = 0; block < mode_blocks(); ++block) {
+      next.push_back(scaled_values(rows_of(block)));
+      poll();
     }
-    std::vector<Eight> rows = scaled_rows(random);
+    range_ = std::move(next);
+    linear::orthonormalise(comm_, range_, least_direction);
+  };
+  refine([&](std::int64_t block) {
+    std::vector<Eight> rows = normal_rows(stream, block);
+    conditioner_.draw_prior(rows, poll);
+    return rows;
+  });
+  refine([&](std::int64_t block) {
+    std::vector<Eight> rows = scaled_rows(range_[static_cast<std::size_t>(block)]);
     conditioner_.apply_prior(rows, poll);
-    range_.push_back(scaled_values(rows));
-    poll();
-  }
-  linear::orthonormalise(comm_, range_);
+    return rows;
+  });
 }
 
 void Posterior::find_modes(std::int64_t block, const std::function<void()>& poll) {
@@ -191,28 +201,37 @@ double Posterior::sample_tolerance() const {
                   sample_accuracy * std::sqrt(left / static_cast<double>(measurements)));
 }
 
-void Posterior::draw(std::int64_t block, const std::function<void()>& poll) {
-  const parallel::Stream prior(seed_, "posterior", "prior"), noise(seed_, "posterior", "noise");
-  const auto points = static_cast<std::size_t>(pattern_.own);
-  std::vector<Eight> rows(static_cast<std::size_t>(layout_.own)), values(points),
-      known(rows.size());
-  const auto sample = [&](std::size_t l) { return static_cast<std::uint64_t>(8 * block) + l; };
-  for (std::size_t p = 0; p < points; ++p) {
+// Independent standard normal numbers of the own rows for a block of eight vectors.
+std::vector<Eight> Posterior::normal_rows(const parallel::Stream& stream,
+                                          std::int64_t block) const {
+  std::vector<Eight> rows(static_cast<std::size_t>(layout_.own));
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     const auto first = static_cast<std::size_t>(layout_.first[p]);
     const auto count = static_cast<std::size_t>(layout_.rows_of(p));
     parallel::require(count < most_rows, "a point has fewer rows than its random numbers");
     for (std::size_t r = 0; r < count; ++r) {
-      rows[first + r] = eight_from(
-          [&](std::size_t l) { return prior.normal(pattern_.ids[p], most_rows * sample(l) + r); });
+      rows[first + r] = eight_from([&](std::size_t l) {
+        const std::uint64_t vector = static_cast<std::uint64_t>(8 * block) + l;
+        return stream.normal(pattern_.ids[p], most_rows * vector + r);
+      });
     }
   }
+  return rows;
+}
+
+void Posterior::draw(std::int64_t block, const std::function<void()>& poll) {
+  const parallel::Stream noise(seed_, "posterior", "noise");
+  const auto points = static_cast<std::size_t>(pattern_.own);
+  std::vector<Eight> rows = normal_rows({seed_, "posterior", "prior"}, block);
+  std::vector<Eight> values(points), known(rows.size());
   conditioner_.draw_prior(rows, poll);
   restrict_to_points(layout_, lift_, rows.data(), points, values.data());
   for (std::size_t p = 0; p < noise_.size(); ++p) {
     if (noise_[p] == 0) continue;
     const double deviation = std::sqrt(noise_[p]);
     values[p] = values[p] + eight_from([&](std::size_t l) {
-                  return deviation * noise.normal(pattern_.ids[p], sample(l));
+                  return deviation *
+                         noise.normal(pattern_.ids[p], static_cast<std::uint64_t>(8 * block) + l);
                 });
   }
   report_.iterations.push_back(

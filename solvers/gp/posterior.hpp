@@ -14,6 +14,7 @@
 #include "gp/rows.hpp"
 #include "linear/subspace.hpp"
 #include "parallel/communicator.hpp"
+#include "parallel/random.hpp"
 
 namespace mensura::output {
 class CheckpointReader;
@@ -108,6 +109,7 @@ class Posterior {
   bool by_modes() const noexcept { return spec_.variance == VarianceMethod::modes; }
   std::vector<linear::Eight> scaled_values(std::span<const linear::Eight> rows) const;
   std::vector<linear::Eight> scaled_rows(std::span<const linear::Eight> values) const;
+  std::vector<linear::Eight> normal_rows(const parallel::Stream& stream, std::int64_t block) const;
   void find_range(const std::function<void()>& poll);
   void find_modes(std::int64_t block, const std::function<void()>& poll);
   double sample_tolerance() const;
