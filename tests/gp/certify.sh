@@ -38,8 +38,8 @@ expect_true "$(entry plain refinements) == 0" "no refinement"
 expect_true "$(entry plain pairs) == 441 * 441" "pairs of points"
 expect_true "$(entry plain pairs_per_second) > 0" "pairs per second"
 
-# Refined. Both Gauss-Newton iterations end within 1e-10 of their fixed points, but at slightly
-# different linearisations, whose difference the refinement leaves: measured 1e-8 or below.
+# Refined. Both Gauss-Newton iterations end at slightly different linearisations, whose difference
+# the refinement leaves: measured 1e-8, of 4e-4 before.
 for ranks in 1 2 3; do
   run "$ranks" --output "refined-$ranks" deck.yaml
   expect_code 0 "refined on $ranks ranks"
@@ -50,10 +50,10 @@ done
 difference=$("$COMPARE" dense/results.h5 /predict/mean plain/results.h5 /predict/mean)
 expect_true "$difference >= 1e-6" "there was something to refine"
 
-# Set-up takes four steps, Gauss-Newton four to six, the residual one: stopped within the refinement,
-# before the steps of the residual and after.
+# Set-up takes four steps, Gauss-Newton four to six, the residual one: stopped before it, and within
+# the refinement.
 newton=$(result refined-2 newton_iterations)
-for after in 0 1 4; do
+for after in 0 3 4; do
   FAULT="usr1:rank=0:step=$((5 + newton + after))" start 2 "stopped-$after" deck.yaml
   ended "stopped-$after"
   expect_code 75 "stopped $after steps after the solve"
@@ -81,12 +81,12 @@ expect_code 0 "three steps and more"
 expect_true "$(result few certified_residual) <= 1e-12" "three steps and more"
 expect_apart refined-1 few 1e-10 "three steps and more"
 
-# Noisy data among the measurements, by solves with the big factor as preconditioner; time steps are
-# certified, the last linear system of the last step.
+# Scattered points, which only solves with the big factor precondition well (measured: 14 steps, over
+# 60 with the small factor); time steps: the last linear system of the last one.
 cp "$PROJECT/tests/gp/cloud.yaml" .
 "$MAKE_CLOUD" cloud.h5 || fail "make_cloud"
-run 2 --output cloud --set certify=true --set solve.refine=60 cloud.yaml
-expect_code 0 "cloud with data"
+run 2 --output cloud --set certify=true --set solve.refine=30 cloud.yaml
+expect_code 0 "cloud"
 cat > burgers.yaml << 'DECK'
 equation: {name: burgers, viscosity: 0.02, exact: cole_hopf}
 domain: {box: {lower: -1, upper: 1}}
