@@ -266,8 +266,8 @@ void Certificate::resume(const Saved& saved, int refinements) {
   if (more) recomputed_ = 0;
 }
 
-std::int64_t Certificate::checkpoint_bytes() const {
-  return blocks_.total() * (blocks_.width() + numbers_per_point) * 8 + (limit_ + 64) * 8;
+std::int64_t Certificate::bytes(std::int64_t points, int width) {
+  return points * (width + numbers_per_point) * std::int64_t{sizeof(double)} + (1 << 14);
 }
 
 std::string Certificate::line() const {

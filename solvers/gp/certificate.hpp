@@ -74,7 +74,9 @@ class Certificate {
   /// Collective. Null when the checkpoint has none.
   static std::unique_ptr<Saved> load(const parallel::Communicator& comm,
                                      const output::CheckpointReader& checkpoint);
-  std::int64_t checkpoint_bytes() const;
+  std::int64_t checkpoint_bytes() const { return bytes(blocks_.total(), blocks_.width()); }
+  /// Local. What a checkpoint of so many points holds, all ranks.
+  static std::int64_t bytes(std::int64_t points, int width);
   void record(output::Record& record) const;  ///< Local.
   std::string line() const;                   ///< Local. What to watch.
 

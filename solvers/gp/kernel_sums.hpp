@@ -11,7 +11,6 @@
 #include "gp/tile_sums.hpp"
 #include "linear/lanes.hpp"
 #include "parallel/communicator.hpp"
-#include "parallel/ring.hpp"
 
 namespace mensura::gp {
 
