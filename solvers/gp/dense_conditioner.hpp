@@ -16,7 +16,7 @@ class DenseConditioner final : public Conditioner {
 
   /// Collective. References must outlive the conditioner. Throws Error{too_large} on all ranks.
   DenseConditioner(const parallel::Communicator& comm, const Pattern& pattern,
-                   const RowLayout& layout, const RowWeights& weights, const Kernel& prior,
+                   const RowLayout& layout, const RowWeights& weights, const Prior& prior,
                    double nugget);
 
   SolveReport condition(const Measurements& measurements, double distance, std::span<double> state,

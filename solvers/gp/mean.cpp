@@ -40,7 +40,7 @@ class Payload {
       used_.push_back(used);
       kinds_ += used ? 1 : 0;
     };
-    for_each(weights, add);
+    each_kind(add, weights);
   }
 
   int width() const { return static_cast<int>(dimension_ + rows_ * (1 + kinds_)); }
@@ -56,9 +56,11 @@ class Payload {
            r < static_cast<std::size_t>(layout.first[p + 1]); ++r) {
         *to++ = state[r];
         std::size_t kind = 0;
-        for_each(weights, [&](const std::vector<double>& values) {
-          if (used_[kind++]) *to++ = values[r];
-        });
+        each_kind(
+            [&](const std::vector<double>& values) {
+              if (used_[kind++]) *to++ = values[r];
+            },
+            weights);
       }
     }
     return packed;
@@ -75,23 +77,17 @@ class Payload {
       state.push_back(row[0]);
       const double* weight = row + 1;
       std::size_t kind = 0;
-      for_each(block, [&](std::vector<double>& values) {
-        if (used_[kind++]) values.push_back(*weight++);
-      });
+      each_kind(
+          [&](std::vector<double>& values) {
+            if (used_[kind++]) values.push_back(*weight++);
+          },
+          block);
     }
   }
 
   double u_of(const double* row) const { return row[dimension_]; }
 
  private:
-  template <class Set, class Visit>
-  static void for_each(Set& set, const Visit& visit) {
-    visit(set.value);
-    visit(set.laplacian);
-    for (auto& values : set.gradient) visit(values);
-    for (auto& values : set.hessian) visit(values);
-  }
-
   std::size_t dimension_, rows_ = 1, kinds_ = 0;
   std::vector<bool> used_;
 };
@@ -106,7 +102,7 @@ struct Wanted {
 
 class LocalMean {
  public:
-  LocalMean(const Kernel& prior, int dimension, double nugget)
+  LocalMean(const Prior& prior, int dimension, double nugget)
       : covariance_(prior, dimension), nugget_(nugget) {
     block_.dimension = target_.dimension = dimension;
   }
@@ -172,7 +168,7 @@ points::LabelledPoints labelled(const Pattern& pattern, std::span<const double> 
 
 std::vector<double> local_mean(const parallel::Communicator& comm, const Pattern& pattern,
                                const RowLayout& layout, const RowWeights& weights,
-                               const Kernel& prior, double nugget,
+                               const Prior& prior, double nugget,
                                std::span<const double> axis_scale, std::span<const double> state,
                                std::span<const double> coordinates, std::int64_t total,
                                const std::function<void()>& poll) {

@@ -22,7 +22,7 @@ namespace mensura::gp {
 /// not positive definite.
 std::vector<double> local_mean(const parallel::Communicator& comm, const Pattern& pattern,
                                const RowLayout& layout, const RowWeights& weights,
-                               const Kernel& prior, double nugget,
+                               const Prior& prior, double nugget,
                                std::span<const double> axis_scale, std::span<const double> state,
                                std::span<const double> coordinates, std::int64_t total,
                                const std::function<void()>& poll);

@@ -24,7 +24,7 @@ class SparseConditioner final : public Conditioner {
  public:
   /// Collective. Factors the big matrix. All references must outlive the conditioner.
   SparseConditioner(const parallel::Communicator& comm, const Pattern& pattern,
-                    const RowLayout& layout, const RowWeights& weights, const Kernel& prior,
+                    const RowLayout& layout, const RowWeights& weights, const Prior& prior,
                     const FactorSpec& factor, const SolveSpec& solve,
                     const std::function<void()>& poll);
 

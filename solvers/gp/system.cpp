@@ -8,6 +8,7 @@
 
 #include "gp/collocation.hpp"
 #include "gp/dense_conditioner.hpp"
+#include "gp/equation_rows.hpp"
 #include "gp/field.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
@@ -120,42 +121,9 @@ void System::prepare_equation(run::Context& context) {
   }
   equation_->prepare(comm_, interior);
   layout_ = make_layout(comm_, *pattern_, {1, equation_->state_rows(), 1});
-  make_weights(interior.count());
+  weights_ = equation_rows(*pattern_, layout_, *equation_,
+                           [](std::uint64_t /*id*/) { return value_of_u(); });
   take_fingerprint();
-}
-
-void System::make_weights(std::size_t prepared) {
-  const auto rows = static_cast<std::size_t>(layout_.local());
-  const auto d = static_cast<std::size_t>(dimension_);
-  const FunctionalKinds kinds = equation_->kinds();
-  weights_.value.assign(rows, 0.0);
-  if (kinds.laplacian) weights_.laplacian.assign(rows, 0.0);
-  for (std::size_t a = 0; kinds.gradient && a < d; ++a) weights_.gradient[a].assign(rows, 0.0);
-  for (std::size_t a = 0; kinds.hessian && a < d * (d + 1) / 2; ++a) {
-    weights_.hessian[a].assign(rows, 0.0);
-  }
-  std::size_t interior = 0;
-  for (std::size_t p = 0; p < pattern_->ids.size(); ++p) {
-    const auto first = static_cast<std::size_t>(layout_.first[p]);
-    if (pattern_->kind(p) != PointKind::interior) {
-      weights_.value[first] = 1;
-      continue;
-    }
-    for (int r = 0; r < equation_->state_rows(); ++r) {
-      const Functional f = equation_->functional(interior, r);
-      const std::size_t row = first + static_cast<std::size_t>(r);
-      weights_.value[row] = f.value;
-      if (kinds.laplacian) weights_.laplacian[row] = f.laplacian;
-      for (std::size_t a = 0; kinds.gradient && a < d; ++a) {
-        weights_.gradient[a][row] = f.gradient[a];
-      }
-      for (std::size_t a = 0; kinds.hessian && a < d * (d + 1) / 2; ++a) {
-        weights_.hessian[a][row] = f.hessian[a];
-      }
-    }
-    ++interior;
-  }
-  parallel::require(interior == prepared, "every interior point was prepared");
 }
 
 void System::take_fingerprint() {

@@ -53,7 +53,6 @@ class System {
   void find_pattern(run::Context& context);
   void prepare_equation(run::Context& context);
   void factor(run::Context& context);
-  void make_weights(std::size_t prepared);
   void take_fingerprint();
 
   const Problem& problem_;
