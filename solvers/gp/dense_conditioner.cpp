@@ -208,15 +208,18 @@ std::vector<double> DenseConditioner::sums(const Rows& rows) {
   return result;
 }
 
-std::vector<double> DenseConditioner::mean_at(std::span<const double> coordinates) {
+std::vector<double> DenseConditioner::mean_at(std::span<const double> coordinates,
+                                              const Functional& functional) {
   const auto d = static_cast<std::size_t>(pattern_.dimension);
   Rows rows;
   rows.dimension = pattern_.dimension;
   for (std::size_t i = 0; i < coordinates.size() / d; ++i) {
     for (std::size_t a = 0; a < d; ++a) rows.coordinate[a].push_back(coordinates[i * d + a]);
     rows.point.push_back(static_cast<std::int32_t>(i));
-    rows.value.push_back(1);
   }
+  each_kind([&](std::vector<double>& column,
+                const double& weight) { column.assign(rows.rows(), weight); },
+            rows, functional);
   return sums(rows);
 }
 

@@ -24,7 +24,8 @@ class DenseConditioner final : public Conditioner {
   double log_determinant(const std::function<void()>& /*poll*/) override {
     return log_determinant_;
   }
-  std::vector<double> mean_at(std::span<const double> coordinates) override;
+  std::vector<double> mean_at(std::span<const double> coordinates,
+                              const Functional& functional) override;
   ConditionerMemory memory() const override;
   void remember(const ConditionerMemory& memory) override;
   double nonzeros_per_row() const override { return 0.5 * static_cast<double>(total_ + 1); }

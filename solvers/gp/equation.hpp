@@ -32,6 +32,7 @@ struct SecondUnknown {
   std::string name;         ///< for records and results: "log_permeability"
   int row = 0;              ///< the state row that is its value
   FunctionalKinds kinds{};  ///< of its weights
+  double deviation = 1;     ///< of its values under the prior
 };
 
 /// A partial differential equation as the solver sees it: at every interior point a few linear

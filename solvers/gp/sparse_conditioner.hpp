@@ -35,7 +35,7 @@ class SparseConditioner final : public Conditioner {
   SolveReport condition(const Measurements& measurements, double distance, std::span<double> state,
                         const std::function<void()>& poll) override;
   double log_determinant(const std::function<void()>& poll) override;
-  std::vector<double> mean_at(std::span<const double>) override { return {}; }
+  std::vector<double> mean_at(std::span<const double>, const Functional&) override { return {}; }
   ConditionerMemory memory() const override;
   void remember(const ConditionerMemory& memory) override;
   double nonzeros_per_row() const override;

@@ -53,6 +53,7 @@ class System {
   void find_pattern(run::Context& context);
   void prepare_equation(run::Context& context);
   void factor(run::Context& context);
+  Functional measured_functional(std::uint64_t id) const;
   void take_fingerprint();
 
   const Problem& problem_;
