@@ -22,4 +22,14 @@ void set_row(RowWeights& weights, std::size_t row, const Functional& functional)
       weights, functional);
 }
 
+bool is_row(const RowWeights& weights, std::size_t row, const Functional& functional) {
+  bool same = true;
+  each_kind(
+      [&](const std::vector<double>& column, const double& weight) {
+        same = same && (column.empty() ? 0.0 : column[row]) == weight;
+      },
+      weights, functional);
+  return same;
+}
+
 }  // namespace mensura::gp

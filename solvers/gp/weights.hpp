@@ -72,4 +72,7 @@ void allocate(FieldWeights& weights, const FunctionalKinds& kinds, int dimension
 /// Local. Writes one row; kinds that are not allocated are left out.
 void set_row(RowWeights& weights, std::size_t row, const Functional& functional);
 
+/// Local. Whether a row is this functional.
+bool is_row(const RowWeights& weights, std::size_t row, const Functional& functional);
+
 }  // namespace mensura::gp

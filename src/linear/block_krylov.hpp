@@ -14,6 +14,10 @@ namespace mensura::linear {
 /// y = A x for eight vectors: own rows, x and y apart. Collective.
 using BlockOperator = std::function<void(std::span<const Eight> x, std::span<Eight> y)>;
 
+/// Collective. Exact inner products of eight pairs of vectors, lane by lane.
+std::array<double, 8> lane_products(const parallel::Communicator& comm, std::span<const Eight> a,
+                                    std::span<const Eight> b);
+
 struct BlockReport {
   std::int64_t iterations = 0;       ///< of the slowest system
   std::array<double, 8> residual{};  ///< ||b - A x|| / ||b|| as the recurrence has it; 0 for b = 0
@@ -22,7 +26,8 @@ struct BlockReport {
 
 /// Collective. Preconditioned conjugate gradients (Hestenes and Stiefel 1952) for eight systems
 /// with one symmetric positive definite matrix side by side, each with coefficients of its own; one
-/// that has converged waits for the others. `x`: first the start, then the solution. Inner products
+/// that has converged waits for the others. `x`: the solutions; the start is zero, so that the
+/// energy b . x falls short of the exact one by the square of the error only. Inner products
 /// are exact sums: the numbers of ranks differ in what the operators round. Throws Error{numerical}
 /// on all ranks where a curvature is not positive. `poll`: called in every iteration.
 BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
