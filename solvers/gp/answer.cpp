@@ -141,8 +141,9 @@ Answer wanted_points(const parallel::Communicator& comm, const Problem& problem,
   Answer answer;
   answer.dimension = system.dimension();
   answer.fields.push_back({.name = "u", .functional = value_of_u()});
-  if (const auto second = system.equation().second()) {
-    answer.fields.push_back({.name = second->name, .functional = value_of_second()});
+  if (problem.equation.inverse) {
+    answer.fields.push_back(
+        {.name = problem.equation.inverse->name, .functional = value_of_second()});
   }
   if (!problem.predict.grid.empty()) {
     grid_points(comm, problem, answer);

@@ -33,6 +33,9 @@ constexpr double least_accuracy = 1e-8;
 constexpr double no_solution = 0.1;
 constexpr double smallest_residual = 1e-145;
 
+// Of its deviation under the prior, below which a second unknown counts as zero.
+constexpr double smallest_share = 1e-3;
+
 constexpr const char* prefix = "gp_newton_";
 
 void make_richardson(const parallel::Communicator& comm, linear::Nonlinear& snes) {
@@ -196,27 +199,12 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   const double distance = adaptive ? residual : 0.0;
   last_.solve = conditioner_.condition(measurements_, distance, mean_, *poll_);
 
-  // Norms of u alone: its first row at every point.
-  std::array<parallel::ExactSum, 2> sums;
   PetscScalar* defect = nullptr;
   check_petsc(VecGetArray(f, &defect), "VecGetArray");
   for (std::size_t r = 0; r < mean_.size(); ++r) defect[r] = state[r] - mean_[r];
-  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
-    const auto r = static_cast<std::size_t>(layout_.first[p]);
-    sums[0].add(defect[r] * defect[r]);
-    sums[1].add(mean_[r] * mean_[r]);
-  }
+  last_.relative_step = relative_size(defect);
   check_petsc(VecRestoreArray(f, &defect), "VecRestoreArray");
   check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
-  parallel::reduce(comm_, sums);
-  const double step = std::sqrt(sums[0].value());
-  const double size = std::sqrt(sums[1].value());
-  if (!std::isfinite(size) || !std::isfinite(step)) {
-    throw parallel::Error(parallel::ExitCode::numerical,
-                          "Gauss-Newton produced values that are not finite; try a better start, "
-                          "more points, or a larger factor.nugget");
-  }
-  last_.relative_step = size > 0 ? step / size : step;
   converged_ = test(residual, std::sqrt(squares[1].value()),
                     std::exchange(previous_step_, last_.relative_step));
   last_.mean_residual = 0;
@@ -225,6 +213,42 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   // Squares of what is smaller vanish: no comparison then.
   if (left > smallest_residual) last_.mean_residual = left / std::sqrt(squares[1].value());
   converged_ = last_.mean_residual <= std::max(no_solution, indistinct * last_.solve.tolerance);
+}
+
+// Collective. Norm of a change over that of the mean; the larger one of the unknown fields. Values
+// of u alone are its first row at every point (data points may hold values of the second field),
+// those of the second its row at interior points.
+double GaussNewton::relative_size(const double* change) const {
+  const auto second = equation_.second();
+  std::array<parallel::ExactSum, 4> sums;
+  const auto add = [&](std::size_t field, std::size_t row) {
+    sums[2 * field].add(change[row] * change[row]);
+    sums[2 * field + 1].add(mean_[row] * mean_[row]);
+  };
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    const auto first = static_cast<std::size_t>(layout_.first[p]);
+    if (!second || pattern_.kind(p) != PointKind::data) add(0, first);
+    if (!second || pattern_.kind(p) != PointKind::interior) continue;
+    add(1, first + static_cast<std::size_t>(second->row));
+  }
+  parallel::reduce(comm_, sums);
+  const double step = std::sqrt(sums[0].value()), size = std::sqrt(sums[1].value());
+  double result = size > 0 ? step / size : step;
+  bool finite = std::isfinite(size) && std::isfinite(step);
+  if (second) {
+    // A coefficient may vanish: a small part of the prior's deviation counts as its size then.
+    const double least =
+        smallest_share * second->deviation * std::sqrt(static_cast<double>(interior_total_));
+    const double other = std::sqrt(sums[2].value());
+    result = std::max(result, other / std::max(least, std::sqrt(sums[3].value())));
+    finite = finite && std::isfinite(other);
+  }
+  if (!finite) {
+    throw parallel::Error(parallel::ExitCode::numerical,
+                          "Gauss-Newton produced values that are not finite; try a better start, "
+                          "more points, or a larger factor.nugget");
+  }
+  return result;
 }
 
 // Converged: the last linear solve was complete, and the last step is below the tolerance; or,

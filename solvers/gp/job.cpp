@@ -115,7 +115,8 @@ void GpJob::find_posterior(run::Context& context) {
   }
   if (!posterior_->finished()) posterior_->advance(context.poll);
   if (!posterior_->finished()) return;
-  posterior_->complete(*answer_, scale());
+  // Two priors and the noise have scales of their own: none is left to estimate.
+  posterior_->complete(*answer_, problem_.equation.inverse ? 1.0 : scale());
   complete_ = true;
   for (const PredictedField& field : answer_->fields) {
     context.log(fmt::format("posterior of {}: root mean square deviation {:.3g}", field.name,
