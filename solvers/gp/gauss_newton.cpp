@@ -19,6 +19,11 @@ namespace {
 constexpr double decrease = 1e-4;
 constexpr double least_damping = 1.0 / 1024;
 constexpr double trusted_step = 1e-5;
+// With a second unknown there are many states that satisfy the equation, and the way to the likely
+// ones among them follows a curve: a step along its tangent must be allowed to raise the residual.
+// Residuals up to this part of the linearised data are no reason to shorten a step then (a tube
+// around the curve; the next step leads back to it).
+constexpr double tube = 0.1;
 // Rates of convergence that are believed, and that mean none.
 constexpr double most_rate = 0.5;
 constexpr double stagnation = 0.1;
@@ -295,6 +300,18 @@ double GaussNewton::merit(Vec x) const {
   return norm / std::sqrt(static_cast<double>(interior_total_));
 }
 
+// Collective. Residuals (root mean square) that bound no step from here.
+double GaussNewton::harmless_residual(Vec x) {
+  if (!equation_.second()) return 0;
+  const PetscScalar* state = nullptr;
+  parallel::ExactSum squares;
+  check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
+  linearise(state, measurements_, [&](double, double data) { squares.add(data * data); });
+  check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
+  parallel::reduce(comm_, std::span(&squares, 1));
+  return tube * std::sqrt(squares.value() / static_cast<double>(interior_total_));
+}
+
 // Backtracking on the residual of the equation; then G at the accepted state.
 void GaussNewton::search(SNESLineSearch line_search) {
   SNES snes = nullptr;
@@ -303,13 +320,14 @@ void GaussNewton::search(SNESLineSearch line_search) {
   check_petsc(SNESLineSearchGetVecs(line_search, &x, &f, &y, &w, &g), "SNESLineSearchGetVecs");
   const double before = last_.equation_residual;
   const bool search = last_.relative_step > trusted_step;
+  const double harmless = search ? harmless_residual(x) : 0;
   double damping = 1, best_damping = 1, best = INFINITY;
   for (;; damping /= 2) {
     check_petsc(VecWAXPY(w, -damping, y, x), "VecWAXPY");
     if (!search) break;
     const double after = merit(w);
     if (after < best) best = after, best_damping = damping;
-    if (after <= (1 - decrease * damping) * before) break;
+    if (after <= std::max((1 - decrease * damping) * before, harmless)) break;
     if (damping <= least_damping) {
       // No descent: the smallest residual seen, and the record says so. But the start may satisfy
       // the equation and not the boundary, which this residual does not see: then the full step.

@@ -76,6 +76,7 @@ class GaussNewton {
                  const std::function<void(double value, double data)>& visit) const;
   void search(SNESLineSearch line_search);
   double merit(Vec x) const;
+  double harmless_residual(Vec x);
   double residual_at(const double* state) const;
   double relative_size(const double* change) const;
   bool test(double residual, double size, double previous) const;

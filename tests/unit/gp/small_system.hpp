@@ -64,6 +64,13 @@ inline gp::EquationSpec other(gp::EquationName name, double viscosity, const std
   return spec;
 }
 
+/// The same equation with an unknown coefficient.
+inline gp::EquationSpec inverse(gp::EquationSpec spec, gp::Unknown unknown,
+                                const gp::Kernel& prior) {
+  spec.inverse = gp::InverseSpec{.unknown = unknown, .name = "second", .prior = prior};
+  return spec;
+}
+
 struct SmallSystem {
   gp::Pattern pattern;
   gp::RowLayout layout;
