@@ -109,11 +109,15 @@ void check_unknown(const Node&, const Node& root, Diagnostics& diagnostics) {
   const auto refuse = [&](const char* key, bool given) {
     if (!given) return;
     diagnostics.error(equation[key],
-                      fmt::format("found a {} although the {} is the unknown; remove the key, or "
-                                  "correct inverse.unknown",
-                                  key, inverse["unknown"].text()));
+                      fmt::format("the {} is what is looked for; remove the key, or correct "
+                                  "inverse.unknown",
+                                  inverse["unknown"].text()));
   };
-  refuse("manufactured", equation["manufactured"].present());
+  if (equation["manufactured"].present()) {
+    diagnostics.error(equation["manufactured"],
+                      "a manufactured solution comes with all its coefficients; give the source "
+                      "and the boundary values of an inverse problem");
+  }
   refuse("source", unknown == Unknown::source && equation["source"].present());
   refuse("reaction", unknown == Unknown::reaction && equation["reaction"].given());
   refuse("diffusion", unknown == Unknown::diffusion && equation["diffusion"].given());

@@ -5,7 +5,9 @@
 //   /sensors (n, 2), /measured (n,): SENSORS (1000) random nodes, u with normal errors of standard
 //     deviation NOISE (1e-4); both node numbers are odd, so that no regular grid of points with a
 //     spacing of an even number of cells meets a sensor;
-//   /grid (m, 2), /u (m,), /w (m,): every fourth node inside, the truth.
+//   /grid (m, 2), /u (m,), /w (m,): every fourth node inside, the truth;
+//   /poisson (n,): at the sensors, with the same errors, what inputs/gp/source.yaml reads: the
+//     solution sin(pi x) sin(pi y) e^x of Poisson's equation.
 // One rank.
 #include <algorithm>
 #include <cmath>
@@ -95,8 +97,12 @@ std::vector<double> solve(const Communicator& comm, const Grid& grid) {
 }
 
 struct Sensors {
-  std::vector<double> points, values;
+  std::vector<double> points, values, poisson;
 };
+
+double poisson(double x, double y) {
+  return std::sin(std::numbers::pi * x) * std::sin(std::numbers::pi * y) * std::exp(x);
+}
 
 Sensors measure(const Grid& grid, const std::vector<double>& u, int count, double noise,
                 std::uint64_t seed) {
@@ -114,8 +120,9 @@ Sensors measure(const Grid& grid, const std::vector<double>& u, int count, doubl
   for (const auto& [key, node] : nodes) {
     const int i = node % grid.side(), j = node / grid.side();
     sensors.points.insert(sensors.points.end(), {grid.at(i), grid.at(j)});
-    sensors.values.push_back(u[static_cast<std::size_t>(node)] +
-                             noise * errors.normal(static_cast<std::uint64_t>(node), 0));
+    const double error = noise * errors.normal(static_cast<std::uint64_t>(node), 0);
+    sensors.values.push_back(u[static_cast<std::size_t>(node)] + error);
+    sensors.poisson.push_back(poisson(grid.at(i), grid.at(j)) + error);
   }
   return sensors;
 }
@@ -128,6 +135,7 @@ void write(const Communicator& comm, const std::string& path, const Grid& grid,
   };
   file.replicated("/sensors", sensors.points, {}, {count(sensors.points), 2});
   file.replicated("/measured", sensors.values);
+  file.replicated("/poisson", sensors.poisson);
   std::vector<double> points, values, w;
   for (int j = 3; j < grid.side(); j += 4) {
     for (int i = 3; i < grid.side(); i += 4) {
