@@ -181,8 +181,9 @@ void Certificate::refine(run::Context& context) {
 }
 
 std::vector<double> Certificate::mean_at(std::span<const double> coordinates,
+                                         const Functional& functional,
                                          const std::function<void()>& poll) {
-  return system_.mean_at(coordinates, alpha_, poll);
+  return system_.mean_at(coordinates, functional, alpha_, poll);
 }
 
 void Certificate::save(output::CheckpointWriter& checkpoint) const {

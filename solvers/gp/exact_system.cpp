@@ -81,6 +81,7 @@ void ExactSystem::apply(std::span<const double> alpha, std::span<double> result,
 }
 
 std::vector<double> ExactSystem::mean_at(std::span<const double> coordinates,
+                                         const Functional& functional,
                                          std::span<const double> alpha,
                                          const std::function<void()>& poll) {
   const auto d = static_cast<std::size_t>(state_.pattern.dimension);
@@ -89,8 +90,10 @@ std::vector<double> ExactSystem::mean_at(std::span<const double> coordinates,
   for (std::size_t i = 0; i < coordinates.size() / d; ++i) {
     for (std::size_t a = 0; a < d; ++a) targets.coordinate[a].push_back(coordinates[i * d + a]);
     targets.point.push_back(static_cast<std::int32_t>(i));
-    targets.value.push_back(1);
   }
+  each_kind([&](std::vector<double>& column,
+                const double& weight) { column.assign(targets.rows(), weight); },
+            targets, functional);
   std::vector<double> mean(targets.rows());
   sum(targets, alpha, mean, poll);
   return mean;

@@ -25,9 +25,9 @@ class ExactSystem {
   /// Collective. result = A alpha (own points), rows = K S alpha (own rows): the state.
   void apply(std::span<const double> alpha, std::span<double> result, std::span<double> rows,
              const std::function<void()>& poll);
-  /// Collective. K(u at x, rows) S alpha, the mean of u at any points (row-major).
-  std::vector<double> mean_at(std::span<const double> coordinates, std::span<const double> alpha,
-                              const std::function<void()>& poll);
+  /// Collective. K(functional at x, rows) S alpha: its mean at any points (row-major).
+  std::vector<double> mean_at(std::span<const double> coordinates, const Functional& functional,
+                              std::span<const double> alpha, const std::function<void()>& poll);
 
   /// Pairs of points visited by all ranks, and the time that took the slowest one.
   double pairs() const noexcept { return sums_.pairs(); }
