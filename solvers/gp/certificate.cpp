@@ -25,7 +25,7 @@ constexpr const char* counts_name = "certificate/counts";
 
 // Of a point in a checkpoint: value, noise, alpha, rest, direction, image.
 constexpr int numbers_per_point = 6;
-constexpr std::size_t fixed_reals = 13, fixed_counts = 5;
+constexpr std::size_t fixed_reals = 21, fixed_counts = 5;
 
 // The recomputed residual differs from the recurrence's by rounding.
 constexpr double margin = 0.9;
@@ -72,6 +72,7 @@ void Certificate::certify(run::Context& context) {
   system_.apply(alpha_, rest_, state_, context.poll);
   for (std::size_t p = 0; p < rest_.size(); ++p) rest_[p] = measurements_.value[p] - rest_[p];
   compare();
+  if (std::isnan(first_.whole.norm)) first_ = residual_;
   std::string parts;
   for (std::size_t k = 0; k < kind_names.size(); ++k) {
     if (pattern_.counts[k] == 0) continue;
@@ -96,9 +97,11 @@ void Certificate::decide(run::Context& context) {
   phase_ = Phase::finished;
   if (converged()) return;
   context.warn(fmt::format(
-      "refinement ended after {} steps with the certified residual {:.3g}, wanted {:g} ({}); {}",
+      "refinement ended after {} steps with the certified residual {:.3g}, wanted {:g} ({}); the "
+      "mean is that of the factor; {}",
       steps_, now, tolerance_, broken_.empty() ? "solve.refine allows no more" : broken_,
-      broken_.empty() ? "raise solve.refine or factor.radius, or loosen solve.tolerance"
+      broken_.empty() ? "raise solve.refine or factor.radius (to 5 in inverse problems), or loosen "
+                        "solve.tolerance"
                       : "loosen solve.tolerance"));
 }
 
@@ -204,17 +207,18 @@ void Certificate::save(output::CheckpointWriter& checkpoint) const {
   distributed(points_name, blocks_.from_points(points, numbers_per_point), numbers_per_point);
   std::vector<double> reals{size_, quadratic_, recomputed_, earlier_seconds_ + system_.seconds(),
                             earlier_pairs_ + system_.pairs()};
-  for (const auto& part :
-       {residual_.whole, residual_.kind[0], residual_.kind[1], residual_.kind[2]}) {
-    reals.insert(reals.end(), {part.norm, part.maximum});
+  for (const CertifiedResidual& one : {residual_, first_}) {
+    for (const auto& part : {one.whole, one.kind[0], one.kind[1], one.kind[2]}) {
+      reals.insert(reals.end(), {part.norm, part.maximum});
+    }
   }
   reals.insert(reals.end(), residuals_.begin(), residuals_.end());
   checkpoint.replicated(reals_name, reals);
   const std::int64_t noisy = comm_.max(static_cast<std::int64_t>(!measurements_.noise.empty()));
   const std::int64_t directed = comm_.max(static_cast<std::int64_t>(!direction_.empty()));
-  checkpoint.replicated(counts_name,
-                        std::vector<std::int64_t>{static_cast<std::int64_t>(phase_), limit_,
-                                                  blocks_.width(), noisy, directed});
+  checkpoint.replicated(
+      counts_name, std::vector<std::int64_t>{static_cast<std::int64_t>(phase_), exact() ? 1 : 0,
+                                             blocks_.width(), noisy, directed});
 }
 
 std::unique_ptr<Certificate::Saved> Certificate::load(const parallel::Communicator& comm,
@@ -254,17 +258,22 @@ void Certificate::resume(const Saved& saved, int refinements) {
   recomputed_ = reals[2];
   earlier_seconds_ = reals[3];
   earlier_pairs_ = reals[4];
-  residual_.whole = {reals[5], reals[6]};
-  for (std::size_t k = 0; k < 3; ++k) residual_.kind[k] = {reals[7 + 2 * k], reals[8 + 2 * k]};
+  const auto read = [&](std::size_t at, CertifiedResidual& to) {
+    to.whole = {reals[at], reals[at + 1]};
+    for (std::size_t k = 0; k < 3; ++k) to.kind[k] = {reals[at + 2 + 2 * k], reals[at + 3 + 2 * k]};
+  };
+  read(5, residual_);
+  read(13, first_);
   residuals_.assign(reals.begin() + fixed_reals, reals.end());
   steps_ = static_cast<std::int64_t>(residuals_.size());
   phase_ = static_cast<Phase>(saved.counts[0]);
   limit_ = refinements;
   if (phase_ != Phase::finished || limit_ == 0) return;
   // What was the end of another run need not be that of this one, with other keys.
-  const bool more = !converged() && steps_ < limit_;
-  if (more || saved.counts[1] == 0) phase_ = Phase::certify;
-  if (more) recomputed_ = 0;
+  const bool was_exact = saved.counts[1] != 0, more = !converged() && steps_ < limit_;
+  if (was_exact && converged()) return;
+  if (converged() || more) phase_ = Phase::certify;
+  recomputed_ = 0;
 }
 
 std::int64_t Certificate::bytes(std::int64_t points, int width) {
@@ -286,16 +295,18 @@ void Certificate::record(output::Record& record) const {
   };
   output::Value::Object entry;
   entry.emplace_back("name", "certified_residual");
-  entry.emplace_back("value", residual_.whole.norm);
-  if (std::isnan(residual_.whole.norm)) {
+  const CertifiedResidual& residual = residual_of_answer();
+  entry.emplace_back("value", residual.whole.norm);
+  if (std::isnan(residual.whole.norm)) {
     entry.emplace_back("status", "the run ended before it");
   } else {
-    entry.emplace_back("maximum", residual_.whole.maximum);
+    entry.emplace_back("maximum", residual.whole.maximum);
     for (std::size_t k = 0; k < kind_names.size(); ++k) {
-      if (pattern_.counts[k] > 0) entry.emplace_back(kind_names[k], describe(residual_.kind[k]));
+      if (pattern_.counts[k] > 0) entry.emplace_back(kind_names[k], describe(residual.kind[k]));
     }
     if (!converged()) {
-      entry.emplace_back("status", finished() ? "refinement ended short of solve.tolerance"
+      entry.emplace_back("status", finished() ? "refinement ended short of solve.tolerance; the "
+                                                "mean and this residual are the factor's"
                                               : "the run ended before the refinement");
     }
   }

@@ -55,14 +55,19 @@ class Certificate {
   bool finished() const noexcept { return phase_ == Phase::finished; }
   /// Nothing was to be refined, or the residual met the tolerance.
   bool converged() const noexcept { return limit_ == 0 || residual_.whole.norm <= tolerance_; }
-  /// The answer is that of the exact covariance: state() and mean_at() hold, once finished.
-  bool exact() const noexcept { return limit_ > 0; }
+  /// The refinement met the tolerance: state() and mean_at() are those of the exact covariance.
+  /// Short of it they need not be better than what the factor gave.
+  bool exact() const noexcept { return finished() && limit_ > 0 && converged(); }
 
   /// Collective. One product with the exact matrix. Warns when the refinement ends short of its
   /// tolerance.
   void advance(run::Context& context);
 
+  /// As last recomputed, and of the answer: that of the factor unless exact().
   const CertifiedResidual& residual() const noexcept { return residual_; }
+  const CertifiedResidual& residual_of_answer() const noexcept {
+    return exact() ? residual_ : first_;
+  }
   std::int64_t steps() const noexcept { return steps_; }
   double quadratic() const noexcept { return quadratic_; }           ///< y' alpha
   std::span<const double> state() const noexcept { return state_; }  ///< own rows: K S alpha
@@ -101,9 +106,9 @@ class Certificate {
   double size_ = 0;  // norm of the data
   // Own points: the solution, y - A alpha, the last direction and its product with A (or empty).
   std::vector<double> alpha_, rest_, direction_, image_;
-  bool adopted_ = false;       // the conditioner knows the functionals
-  std::vector<double> state_;  // own rows
-  CertifiedResidual residual_;
+  bool adopted_ = false;                // the conditioner knows the functionals
+  std::vector<double> state_;           // own rows
+  CertifiedResidual residual_, first_;  // as last recomputed; of the solution by the factor
   double quadratic_ = 0;
   double recomputed_ = 0;          // the residual, when it was last recomputed; 0: not yet
   std::vector<double> residuals_;  // after every step, as the recurrence has them

@@ -95,7 +95,7 @@ void GpJob::advance(run::Context& context) {
   }
   if (certificate_ && !certificate_->finished()) {
     certificate_->advance(context);
-    if (certificate_->finished() && certificate_->exact()) {
+    if (certificate_->exact()) {
       mean_.assign(certificate_->state().begin(), certificate_->state().end());
     }
     return;
@@ -143,7 +143,7 @@ void GpJob::find_posterior(run::Context& context) {
 
 // Of the prior: y' alpha / N, where the likelihood is largest.
 double GpJob::scale() const {
-  const bool refined = certificate_ && certificate_->finished() && certificate_->exact();
+  const bool refined = certificate_ && certificate_->exact();
   const double quadratic = refined ? certificate_->quadratic() : history_.back().quadratic;
   return quadratic / static_cast<double>(system_.points());
 }

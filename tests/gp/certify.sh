@@ -74,6 +74,7 @@ done
 run 2 --output few --set solve.refine=3 deck.yaml
 expect_code 4 "three steps"
 expect_text "raise solve.refine" "three steps"
+expect_apart plain few 0 "three steps: the mean is the factor's"
 grep -q 'refinement ended short of solve.tolerance' few/run.json || fail "no status of the residual"
 expect_true "$(entry few refinements) == 3" "three steps"
 run 2 --restart auto --output few --set solve.refine=40 deck.yaml

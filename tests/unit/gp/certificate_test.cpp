@@ -237,6 +237,9 @@ TEST(Certificate, TellsWhenTheStepsAreUsedUp) {
   EXPECT_EQ(run.finish(certificate), 5);
   EXPECT_EQ(certificate.steps(), 3);
   EXPECT_FALSE(certificate.converged());
+  EXPECT_FALSE(certificate.exact());
+  // The answer is left to the factor, and its residual is told.
+  EXPECT_GT(certificate.residual_of_answer().whole.norm, 2 * certificate.residual().whole.norm);
   EXPECT_NE(run.warning().find("raise solve.refine"), std::string::npos) << run.warning();
 }
 
