@@ -265,7 +265,7 @@ bool GpJob::recover() {
 // The evidence is not told for noisy data with a sparse factor.
 void GpJob::find_determinant(run::Context& context) {
   if (!knows_evidence()) return;
-  log_determinant_ = system_.conditioner().log_determinant(context.poll);
+  log_determinant_ = system_.conditioner().log_determinant(context.poll).value;
 }
 
 bool GpJob::knows_evidence() const {

@@ -7,44 +7,10 @@
 #include <cmath>
 #include <vector>
 
+#include "linear/lane_sums.hpp"
 #include "parallel/error.hpp"
-#include "parallel/exact_sum.hpp"
 
 namespace mensura::linear {
-
-namespace {
-
-using Lanes = std::array<double, 8>;
-
-struct alignas(64) Numbers {
-  Lanes of{};
-};
-
-Lanes lanes_of(const Eight& value) {
-  Numbers numbers;
-  store(value, numbers.of.data());
-  return numbers.of;
-}
-
-Eight eight_of(const Lanes& values) {
-  const Numbers numbers{values};
-  return load(numbers.of.data());
-}
-
-// Collective. Exact inner products, lane by lane.
-Lanes dot(const parallel::Communicator& comm, std::span<const Eight> a, std::span<const Eight> b) {
-  std::array<parallel::ExactSum, 8> sums;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const Lanes products = lanes_of(a[i] * b[i]);
-    for (std::size_t l = 0; l < 8; ++l) sums[l].add(products[l]);
-  }
-  parallel::reduce(comm, sums);
-  Lanes result{};
-  for (std::size_t l = 0; l < 8; ++l) result[l] = sums[l].value();
-  return result;
-}
-
-}  // namespace
 
 BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
                                       const BlockOperator& apply, const BlockOperator& precondition,
