@@ -85,7 +85,7 @@ class Conditioner {
   virtual linear::BlockReport apply_posterior(std::span<linear::Eight> rows, double tolerance,
                                               const std::function<void()>& poll) = 0;
 
-  virtual ConditionerMemory memory() const = 0;         ///< Local.
+  virtual ConditionerMemory memory() const = 0;  ///< Local.
   /// Collective, before the first solve. An empty memory: forgets all earlier solves.
   virtual void remember(const ConditionerMemory&) = 0;
 

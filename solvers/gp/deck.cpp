@@ -9,6 +9,7 @@
 
 #include "gp/domain_deck.hpp"
 #include "gp/equation_deck.hpp"
+#include "gp/hyper_deck.hpp"
 #include "gp/prior_deck.hpp"
 #include "input/common.hpp"
 #include "input/diagnostics.hpp"
@@ -301,7 +302,8 @@ input::Schema make_schema() {
   schema.driver = "gp";
   schema.help = "Partial differential equations on scattered points by Gaussian processes";
   schema.petsc_prefixes = {{"gp_newton_", "Gauss-Newton iteration (SNES)"},
-                           {"gp_cg_", "conjugate gradients of every Gauss-Newton step (KSP)"}};
+                           {"gp_cg_", "conjugate gradients of every Gauss-Newton step (KSP)"},
+                           {"gp_hyper_", "search for hyper-parameters (TAO)"}};
   schema.root.name = "deck";
   schema.root.options = {
       section("equation", equation_table(), "what u satisfies", true),
@@ -316,8 +318,9 @@ input::Schema make_schema() {
        .kind = Kind::tables,
        .help = "measurements of u",
        .length = ">= 1",
-       .table = data_table()}};
-  for (const char* key : {"posterior", "hyper", "certify", "inverse"}) {
+       .table = data_table()},
+      section("hyper", hyper_table(), "a fit of lengths, variance and noise", false)};
+  for (const char* key : {"posterior", "certify", "inverse"}) {
     schema.root.hints.push_back({key, "not available yet; this version computes the mean"});
   }
   schema.root.checks = {check_shape,
@@ -333,7 +336,9 @@ input::Schema make_schema() {
                         check_number_of_gradients,
                         check_predict,
                         check_cole_hopf,
-                        check_data};
+                        check_data,
+                        check_hyper,
+                        check_hyper_bounds};
   input::add_common_sections(schema);
   return schema;
 }
@@ -388,6 +393,8 @@ Problem problem_from(const input::Deck& deck) {
   if (deck["domain"].present()) problem.domain = domain_from(deck["domain"]);
   problem.layout = layout_from(deck["points"], input::read_run(deck.root()).seed);
   problem.prior = kernel_from(deck["prior"]);
+  if (deck["prior"]["variance"].present()) problem.variance = deck["prior"]["variance"].real();
+  problem.hyper = hyper_from(deck.root());
   problem.factor = factor_from(deck["factor"]);
   problem.predict = predict_from(deck["predict"], dimension_of(deck.root()));
   const Node solve = deck["solve"];

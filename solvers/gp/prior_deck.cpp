@@ -180,6 +180,14 @@ const Table& prior_table() {
     std::vector<Variant> kernels = families();
     kernels.push_back(sum());
     kernels.push_back(product());
+    made.options = {{.key = "variance",
+                     .kind = Kind::real,
+                     .range = "[1e-50, 1e50]",
+                     .help = "multiplies the kernel; without it the value of largest evidence. "
+                             "Where all data are exact the mean does not depend on it and the "
+                             "estimate costs nothing; with noisy `data` it weighs prior against "
+                             "noise, and the estimate takes about eight solves",
+                     .example = "1"}};
     made.variants = {{.key = "kernel",
                       .default_value = default_family,
                       .help = "the kernel; matern_3_2 is too rough for the equations of this "
@@ -187,10 +195,17 @@ const Table& prior_table() {
                       .of = std::move(kernels)}};
     made.hints = {{"lengthscale", "the key is length"},
                   {"sigma", "the key is length"},
-                  {"variance", "the mean does not depend on it; the scale is estimated"}};
+                  {"scale", "the key is variance"}};
     return made;
   }();
   return table;
+}
+
+void each_length(const Node& prior,
+                 const std::function<void(const Node& node, double length)>& action) {
+  each_factor(prior, [&](const Node& section, const RadialFactor& factor) {
+    for (const double length : factor.length) action(section["length"], length);
+  });
 }
 
 Kernel kernel_from(const Node& prior) {

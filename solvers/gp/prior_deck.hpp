@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <functional>
+
 #include "gp/kernel.hpp"
 #include "input/diagnostics.hpp"
 #include "input/node.hpp"
@@ -10,6 +12,10 @@ namespace mensura::gp {
 
 /// The section `prior`.
 const input::Table& prior_table();
+
+/// Local. Every number of the prior's lengths with the node that it is in.
+void each_length(const input::Node& prior,
+                 const std::function<void(const input::Node& node, double length)>& action);
 
 /// Local. The kernel of a checked deck.
 Kernel kernel_from(const input::Node& prior);
