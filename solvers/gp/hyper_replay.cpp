@@ -3,6 +3,7 @@
 
 #include <Eigen/Cholesky>
 #include <Eigen/Eigenvalues>
+#include <Eigen/LU>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -18,6 +19,10 @@ constexpr double grid = 0x1p-30;
 
 // Smallest curvature, relative to the largest, that a Newton step believes.
 constexpr double least_curvature = 1e-6;
+
+// Length of differences in logarithms of parameters, and the change along one, in deviations, that
+// is borne at an optimum (half a deviation is aimed at).
+constexpr double least_step = 0x1p-10, largest_step = 0x1p-3, most_change = 1.5;
 
 // Fall of the function, in nats, to which the profile of a parameter at its bound goes: that of
 // three deviations.
@@ -41,56 +46,66 @@ double on_grid(double value) {
   return std::round(value / grid) * grid;
 }
 
-const HyperEvaluation& Differences::shifted(const std::vector<double>& at, std::size_t i,
-                                            double sign, std::size_t j, double other) const {
-  std::vector<double> there(at);
-  there[i] += sign * steps_[i];
-  there[j] += other * steps_[j];
-  return function_(there);
-}
-
-Eigen::VectorXd Differences::gradient(const std::vector<double>& at) const {
-  Eigen::VectorXd result(index(at.size()));
-  const double here = cost(at);
-  for (std::size_t i = 0; i < at.size(); ++i) {
-    const double after = -shifted(at, i, 1, i, 0).value, before = -shifted(at, i, -1, i, 0).value;
-    double slope = (after - before) / (2 * steps_[i]);
-    if (!std::isfinite(after)) slope = (here - before) / steps_[i];
-    if (!std::isfinite(before)) slope = (after - here) / steps_[i];
-    result[index(i)] = std::isfinite(slope) ? slope : 0;
+LocalModel::LocalModel(const Function& function, const std::vector<double>& at,
+                       const Eigen::MatrixXd& along)
+    : directions(along.unaryExpr(&on_grid)) {
+  const Eigen::Index n = directions.cols();
+  const auto neighbour = [&](const Eigen::VectorXd& way) -> const HyperEvaluation& {
+    std::vector<double> there(at);
+    for (std::size_t i = 0; i < at.size(); ++i) there[i] += way[index(i)];
+    return function(there);
+  };
+  const double here = -function(at).value;
+  Eigen::VectorXd slope(n), scale(n), sum(n);
+  Eigen::MatrixXd second(n, n);
+  for (Eigen::Index k = 0; k < n; ++k) {
+    const HyperEvaluation& next = neighbour(directions.col(k));
+    const HyperEvaluation& last = neighbour(-directions.col(k));
+    const double after = -next.value, before = -last.value;
+    slope[k] = (after - before) / 2;
+    if (!std::isfinite(after)) slope[k] = here - before;
+    if (!std::isfinite(before)) slope[k] = after - here;
+    scale[k] = (next.log_scale - last.log_scale) / 2;
+    sum[k] = after + before;
+    second(k, k) = sum[k] - 2 * here;
+    if (!std::isfinite(second(k, k))) second(k, k) = directions.col(k).squaredNorm();
   }
-  return result;
-}
-
-Eigen::VectorXd Differences::scale_slope(const std::vector<double>& at) const {
-  Eigen::VectorXd result(index(at.size()));
-  for (std::size_t i = 0; i < at.size(); ++i) {
-    const double slope =
-        (shifted(at, i, 1, i, 0).log_scale - shifted(at, i, -1, i, 0).log_scale) / (2 * steps_[i]);
-    result[index(i)] = std::isfinite(slope) ? slope : 0;
-  }
-  return result;
-}
-
-// The mixed differences need two points more for every pair.
-Eigen::MatrixXd Differences::hessian(const std::vector<double>& at) const {
-  const std::size_t n = at.size();
-  Eigen::MatrixXd result(index(n), index(n));
-  const double here = cost(at);
-  std::vector<double> sum(n);  // of the two neighbours
-  for (std::size_t i = 0; i < n; ++i) {
-    sum[i] = -shifted(at, i, 1, i, 0).value - shifted(at, i, -1, i, 0).value;
-    const double second = (sum[i] - 2 * here) / (steps_[i] * steps_[i]);
-    result(index(i), index(i)) = std::isfinite(second) ? second : 1;
-  }
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      const double both = -shifted(at, i, 1, j, 1).value - shifted(at, i, -1, j, -1).value;
-      const double mixed = (both + 2 * here - sum[i] - sum[j]) / (2 * steps_[i] * steps_[j]);
-      result(index(i), index(j)) = result(index(j), index(i)) = std::isfinite(mixed) ? mixed : 0;
+  for (Eigen::Index k = 0; k < n; ++k) {  // two points more for every pair
+    for (Eigen::Index l = 0; l < k; ++l) {
+      const Eigen::VectorXd both = directions.col(k) + directions.col(l);
+      const double pair = -neighbour(both).value - neighbour(-both).value;
+      const double mixed = (pair + 2 * here - sum[k] - sum[l]) / 2;
+      second(k, l) = second(l, k) = std::isfinite(mixed) ? mixed : 0;
     }
   }
-  return result;
+  const auto known = [](double value) { return std::isfinite(value) ? value : 0.0; };
+  const Eigen::PartialPivLU<Eigen::MatrixXd> solver(directions.transpose());
+  gradient = solver.solve(slope.unaryExpr(known));
+  scale_slope = solver.solve(scale.unaryExpr(known));
+  const Eigen::MatrixXd half = solver.solve(second);
+  const Eigen::MatrixXd both = solver.solve(half.transpose());
+  hessian = (both + both.transpose()) / 2;
+}
+
+Eigen::MatrixXd directions_of(const Eigen::MatrixXd& hessian) {
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(hessian);
+  Eigen::MatrixXd directions = solver.eigenvectors();
+  for (Eigen::Index k = 0; k < directions.cols(); ++k) {
+    const double half = 0.5 / std::sqrt(std::abs(solver.eigenvalues()[k]));
+    directions.col(k) *= std::clamp(half, least_step, largest_step);
+  }
+  return directions;
+}
+
+bool suits(const Eigen::MatrixXd& directions, const Eigen::MatrixXd& hessian) {
+  const Eigen::MatrixXd wanted = directions_of(hessian);
+  for (Eigen::Index k = 0; k < directions.cols(); ++k) {
+    // In deviations of half a unit, and those of what is wanted in the present directions.
+    const double change = std::sqrt(std::abs(directions.col(k).dot(hessian * directions.col(k))));
+    const Eigen::VectorXd inside = directions.partialPivLu().solve(wanted.col(k));
+    if (change > most_change || inside.cwiseAbs().maxCoeff() > most_change / 0.5) return false;
+  }
+  return true;
 }
 
 std::vector<int> held_bounds(const HyperSearchSpec& spec, const std::vector<double>& at,

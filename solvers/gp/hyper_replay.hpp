@@ -10,28 +10,27 @@
 
 namespace mensura::gp {
 
-/// Differences of a function that is known at some points only: asking for another one ends the
+/// Slopes and curvatures of the cost, -value, at a point by central differences along n independent
+/// directions (columns): 2 n + n (n - 1) points beside the point itself. Where a neighbour cannot
+/// be evaluated slopes are one-sided, or zero. Asking for a value that is not known yet ends the
 /// replay by an exception of the function.
-class Differences {
- public:
+struct LocalModel {
   using Function = std::function<const HyperEvaluation&(const std::vector<double>&)>;
-  Differences(Function function, std::vector<double> steps)
-      : function_(std::move(function)), steps_(std::move(steps)) {}
-
-  /// -value, and its first and second central differences (one-sided or zero next to points where
-  /// the function cannot be evaluated). `log_scale`: the first differences of the companion.
-  double cost(const std::vector<double>& at) const { return -function_(at).value; }
-  Eigen::VectorXd gradient(const std::vector<double>& at) const;
-  Eigen::MatrixXd hessian(const std::vector<double>& at) const;
-  Eigen::VectorXd scale_slope(const std::vector<double>& at) const;
-  const std::vector<double>& steps() const noexcept { return steps_; }
-
- private:
-  const HyperEvaluation& shifted(const std::vector<double>& at, std::size_t i, double sign,
-                                 std::size_t j, double other) const;
-  Function function_;
-  std::vector<double> steps_;
+  LocalModel(const Function& function, const std::vector<double>& at,
+             const Eigen::MatrixXd& directions);
+  Eigen::VectorXd gradient;
+  Eigen::MatrixXd hessian;
+  Eigen::VectorXd scale_slope;  ///< first differences of the companion log_scale
+  Eigen::MatrixXd directions;
 };
+
+/// Directions along the axes of the ellipsoid that the Hessian describes, half a standard deviation
+/// long, as far as that is not much too short or too long for differences.
+Eigen::MatrixXd directions_of(const Eigen::MatrixXd& hessian);
+
+/// Whether differences along these directions suit the Hessian: the function changes along them
+/// enough to be seen, and not so much that it is no quadratic.
+bool suits(const Eigen::MatrixXd& directions, const Eigen::MatrixXd& hessian);
 
 /// -1, 1: the parameter is at that bound and the gradient of the cost holds it there; 0: free.
 std::vector<int> held_bounds(const HyperSearchSpec& spec, const std::vector<double>& at,

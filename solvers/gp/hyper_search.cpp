@@ -24,8 +24,8 @@ namespace {
 
 constexpr const char* prefix = "gp_hyper_";
 
-// Differences of the first searches; those that a refined one may have.
-constexpr double first_step = 0x1p-4, least_step = 0x1p-10, largest_step = 0x1p-3;
+// Length of the first differences of a search, along the axes.
+constexpr double first_step = 0x1p-6;
 // What a Newton step may still gain, in nats, and the squared distance, in deviations, at which a
 // search joins an earlier one.
 constexpr double enough = 1e-3, near = 0.25;
@@ -41,8 +41,18 @@ struct Wanted : std::exception {
   std::vector<double> point;
 };
 
-// TAO as it is without options. Its start is the given radius, not an interpolation of five values
-// down the gradient, which costs as much as a Newton step.
+// An option of TAO that has no other way in, unless it is given.
+void set_default(const char* name, const char* value) {
+  PetscBool given = PETSC_FALSE;
+  check_petsc(PetscOptionsHasName(nullptr, nullptr, name, &given), "PetscOptionsHasName");
+  if (given == PETSC_FALSE) {
+    check_petsc(PetscOptionsSetValue(nullptr, name, value), "PetscOptionsSetValue");
+  }
+}
+
+// TAO as it is without options. It begins with the given radius, not with an interpolation of five
+// values down the gradient, which costs as much as a Newton step; and it solves for a step in the
+// trust region exactly (generalised Lanczos): length and variance make a narrow valley.
 void make_tao(Optimiser& tao) {
   check_petsc(TaoCreate(PETSC_COMM_SELF, tao.put()), "TaoCreate");
   check_petsc(TaoSetOptionsPrefix(tao.get(), prefix), "TaoSetOptionsPrefix");
@@ -50,12 +60,10 @@ void make_tao(Optimiser& tao) {
   check_petsc(TaoSetInitialTrustRegionRadius(tao.get(), first_radius),
               "TaoSetInitialTrustRegionRadius");
   check_petsc(TaoSetMaximumIterations(tao.get(), most_iterations), "TaoSetMaximumIterations");
-  constexpr const char* name = "-gp_hyper_tao_bnk_init_type";
-  PetscBool given = PETSC_FALSE;
-  check_petsc(PetscOptionsHasName(nullptr, nullptr, name, &given), "PetscOptionsHasName");
-  if (given == PETSC_FALSE) {
-    check_petsc(PetscOptionsSetValue(nullptr, name, "constant"), "PetscOptionsSetValue");
-  }
+  set_default("-gp_hyper_tao_bnk_init_type", "constant");
+  set_default("-gp_hyper_tao_bnk_ksp_type", "gltr");
+  set_default("-gp_hyper_tao_bnk_ksp_rtol", "1e-10");
+  set_default("-gp_hyper_tao_bnk_pc_type", "none");
 }
 
 std::vector<double> numbers_of(Vec vector) {
@@ -99,16 +107,15 @@ class HyperSearch::Replay {
   explicit Replay(const HyperSearch& search) : search_(search), spec_(search.spec_) {}
 
   void run() {
-    const std::vector<double> steps(spec_.lower.size(), first_step);
     ends.reserve(spec_.starts.size());  // joined_ points into it
-    for (const auto& start : spec_.starts) ends.push_back(climb(start, steps));
+    for (const auto& start : spec_.starts) ends.push_back(climb(start));
     std::size_t best = 0;
     for (std::size_t i = 1; i < ends.size(); ++i) {
       const bool better =
           ends[i].kind != HyperEnd::Kind::failed && ends[i].value > ends[best].value;
       if (ends[best].kind == HyperEnd::Kind::failed || better) best = i;
     }
-    if (ends[best].kind != HyperEnd::Kind::failed) refine(ends[best], steps);
+    if (ends[best].kind != HyperEnd::Kind::failed) describe(best);
   }
 
   std::vector<HyperEnd> ends;
@@ -123,27 +130,27 @@ class HyperSearch::Replay {
     if (found == search_.known_.end()) throw Wanted(at);
     return search_.evaluations_[found->second];
   }
-  Differences differences(const std::vector<double>& steps) const {
-    return {[this](const std::vector<double>& at) -> const HyperEvaluation& { return value(at); },
-            steps};
+  LocalModel make_model(const std::vector<double>& at, const Eigen::MatrixXd& directions) const {
+    return {
+        [this](const std::vector<double>& there) -> const HyperEvaluation& { return value(there); },
+        at, directions};
   }
+  const LocalModel& model(const std::vector<double>& at);
+  bool converged(const std::vector<double>& at);
   const HyperEnd* neighbour(const std::vector<double>& at) const;
-  HyperEnd climb(const std::vector<double>& start, const std::vector<double>& steps);
+  HyperEnd climb(const std::vector<double>& start);
   TaoConvergedReason maximise(std::vector<double>& at);
-  void refine(HyperEnd end, std::vector<double> steps);
-  void describe(const std::vector<double>& at, const Differences& differences);
-  std::vector<double> better_steps(const std::vector<double>& at,
-                                   const std::vector<double>& steps) const;
+  void describe(std::size_t best);
 
   const HyperSearch& search_;
   const HyperSearchSpec& spec_;
   // Of the running search.
-  const Differences* differences_ = nullptr;
+  Eigen::MatrixXd directions_;        // of the next differences
+  std::map<Key, LocalModel> models_;  // at its iterates
   double start_cost_ = 0;
   std::exception_ptr failure_;
-  bool refining_ = false;
   const HyperEnd* joined_ = nullptr;
-  std::vector<Eigen::MatrixXd> curvatures_;  // at the ends so far; empty of those that failed
+  std::vector<std::optional<LocalModel>> at_ends_;  // the models there
 };
 
 struct HyperSearch::Replay::Callbacks {
@@ -160,18 +167,18 @@ struct HyperSearch::Replay::Callbacks {
   }
   static PetscErrorCode objective(Tao, Vec x, PetscReal* cost, void* context) {
     return guarded(context, [&](Replay& self) {
-      const double found = self.differences_->cost(numbers_of(x));
+      const double found = -self.value(numbers_of(x)).value;
       *cost = std::isfinite(found) ? found : self.start_cost_ + penalty;
     });
   }
   static PetscErrorCode gradient(Tao, Vec x, Vec g, void* context) {
     return guarded(context, [&](Replay& self) {
-      set_numbers(self.differences_->gradient(onto_grid(numbers_of(x))).data(), g);
+      set_numbers(self.model(onto_grid(numbers_of(x))).gradient.data(), g);
     });
   }
   static PetscErrorCode hessian(Tao, Vec x, Mat h, Mat, void* context) {
     return guarded(context, [&](Replay& self) {
-      const Eigen::MatrixXd values = self.differences_->hessian(onto_grid(numbers_of(x)));
+      const Eigen::MatrixXd& values = self.model(onto_grid(numbers_of(x))).hessian;
       PetscScalar* to = nullptr;
       check_petsc(MatDenseGetArray(h, &to), "MatDenseGetArray");
       std::copy_n(values.data(), values.size(), to);
@@ -190,29 +197,46 @@ struct HyperSearch::Replay::Callbacks {
       TaoConvergedReason reason = TAO_CONTINUE_ITERATING;
       if (iterations >= most_iterations) reason = TAO_DIVERGED_MAXITS;
       self.joined_ = self.neighbour(at);
-      if (self.joined_ != nullptr) {
-        reason = TAO_CONVERGED_USER;
-      } else {
-        const Eigen::VectorXd g = self.differences_->gradient(at);
-        const Eigen::MatrixXd h = self.differences_->hessian(at);
-        if (newton_gain(g, h, held_bounds(self.spec_, at, g)) <= enough) {
-          reason = TAO_CONVERGED_USER;
-        }
-      }
+      if (self.joined_ != nullptr || self.converged(at)) reason = TAO_CONVERGED_USER;
       check_petsc(TaoSetConvergedReason(tao, reason), "TaoSetConvergedReason");
     });
   }
 };
 
+// The model at an iterate; its curvature sets the directions of the next one.
+const LocalModel& HyperSearch::Replay::model(const std::vector<double>& at) {
+  const Key key = key_of(at);
+  const auto found = models_.find(key);
+  if (found != models_.end()) return found->second;
+  const LocalModel& made = models_.emplace(key, make_model(at, directions_)).first->second;
+  directions_ = directions_of(made.hessian);
+  return made;
+}
+
+// Nothing is left to gain, as seen by differences that suit the curvature here.
+bool HyperSearch::Replay::converged(const std::vector<double>& at) {
+  const auto done = [&](const LocalModel& local) {
+    return newton_gain(local.gradient, local.hessian, held_bounds(spec_, at, local.gradient)) <=
+           enough;
+  };
+  const LocalModel& local = model(at);
+  if (!done(local)) return false;
+  if (suits(local.directions, local.hessian)) return true;
+  const LocalModel better = make_model(at, directions_of(local.hessian));
+  models_.insert_or_assign(key_of(at), better);
+  directions_ = directions_of(better.hessian);
+  return done(better);
+}
+
 // An earlier end that is as good as here.
 const HyperEnd* HyperSearch::Replay::neighbour(const std::vector<double>& at) const {
-  for (std::size_t e = 0; e < ends.size() && !refining_; ++e) {
+  for (std::size_t e = 0; e < ends.size(); ++e) {
     if (ends[e].kind != HyperEnd::Kind::converged) continue;
     Eigen::VectorXd way(static_cast<Eigen::Index>(at.size()));
     for (std::size_t i = 0; i < at.size(); ++i) {
       way[static_cast<Eigen::Index>(i)] = at[i] - ends[e].at[i];
     }
-    const double distance = way.dot(curvatures_[e] * way);
+    const double distance = way.dot(at_ends_[e]->hessian * way);
     if (way.cwiseAbs().maxCoeff() < first_radius && distance >= 0 && distance < near) {
       return &ends[e];
     }
@@ -245,73 +269,45 @@ TaoConvergedReason HyperSearch::Replay::maximise(std::vector<double>& at) {
   return reason;
 }
 
-HyperEnd HyperSearch::Replay::climb(const std::vector<double>& start,
-                                    const std::vector<double>& steps) {
+HyperEnd HyperSearch::Replay::climb(const std::vector<double>& start) {
   HyperEnd end;
   end.at = start;
   for (std::size_t i = 0; i < start.size(); ++i) {
     end.at[i] = std::clamp(on_grid(start[i]), spec_.lower[i], spec_.upper[i]);
   }
-  const Differences differences = this->differences(steps);
-  start_cost_ = differences.cost(end.at);
-  curvatures_.emplace_back();
+  at_ends_.emplace_back();
+  start_cost_ = -value(end.at).value;
   if (!std::isfinite(start_cost_)) return end;
-  differences_ = &differences;
+  const auto n = static_cast<Eigen::Index>(start.size());
+  directions_ = first_step * Eigen::MatrixXd::Identity(n, n);
+  models_.clear();
   const TaoConvergedReason reason = maximise(end.at);
   if (auto failure = std::exchange(failure_, nullptr)) std::rethrow_exception(failure);
   end.kind = reason > 0 ? HyperEnd::Kind::converged : HyperEnd::Kind::unfinished;
   if (joined_ != nullptr) {
     end.kind = HyperEnd::Kind::joined;
     end.at = joined_->at;
+  } else {
+    at_ends_.back() = model(end.at);
   }
   end.value = value(end.at).value;
-  curvatures_.back() = differences.hessian(end.at);
   return end;
 }
 
-// Steps of half a deviation, whole powers of two.
-std::vector<double> HyperSearch::Replay::better_steps(const std::vector<double>& at,
-                                                      const std::vector<double>& steps) const {
-  const Differences differences = this->differences(steps);
-  const auto bound = held_bounds(spec_, at, differences.gradient(at));
-  const Eigen::MatrixXd covariance = covariance_of(differences.hessian(at), bound);
-  std::vector<double> better(steps);
-  for (std::size_t i = 0; i < at.size(); ++i) {
-    const auto k = static_cast<Eigen::Index>(i);
-    if (!(covariance(k, k) > 0)) continue;
-    const double half = 0.5 * std::sqrt(covariance(k, k));
-    better[i] = std::clamp(std::exp2(std::floor(std::log2(half))), least_step, largest_step);
-  }
-  return better;
-}
-
-void HyperSearch::Replay::refine(HyperEnd end, std::vector<double> steps) {
-  const std::vector<double> better = better_steps(end.at, steps);
-  bool other = false;
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    other = other || better[i] > 2 * steps[i] || 2 * better[i] < steps[i];
-  }
-  if (other) {
-    refining_ = true;
-    steps = better;
-    const HyperEnd refined = climb(end.at, steps);
-    if (refined.kind != HyperEnd::Kind::failed) end = refined;
-  }
-  describe(end.at, differences(steps));
-}
-
-void HyperSearch::Replay::describe(const std::vector<double>& at, const Differences& differences) {
+void HyperSearch::Replay::describe(std::size_t best) {
+  const std::vector<double>& at = ends[best].at;
+  const LocalModel& local = *at_ends_[best];
   HyperOptimum found;
   found.best = value(at);
-  const Eigen::VectorXd gradient = differences.gradient(at);
-  const Eigen::VectorXd slope = differences.scale_slope(at);
-  found.bound = held_bounds(spec_, at, gradient);
-  const Eigen::MatrixXd covariance = covariance_of(differences.hessian(at), found.bound);
+  found.bound = held_bounds(spec_, at, local.gradient);
+  const Eigen::MatrixXd covariance = covariance_of(local.hessian, found.bound);
   found.covariance.assign(covariance.data(), covariance.data() + covariance.size());
-  found.scale_slope.assign(slope.data(), slope.data() + slope.size());
+  found.scale_slope.assign(local.scale_slope.data(),
+                           local.scale_slope.data() + local.scale_slope.size());
   found.profile.resize(at.size());
   for (std::size_t i = 0; i < at.size() && spec_.profile; ++i) {
-    for (const auto& point : profile_points(spec_, at, covariance, gradient, found.bound[i], i)) {
+    for (const auto& point :
+         profile_points(spec_, at, covariance, local.gradient, found.bound[i], i)) {
       found.profile[i].push_back({point[i], value(point).value});
     }
   }

@@ -51,10 +51,10 @@ struct HyperOptimum {
 /// all that a checkpoint needs.
 ///
 /// From each start PETSc's TAO (BNTR, prefix gp_hyper_: Newton's method with a trust region and
-/// active bounds) with first and second differences. A search has converged when a Newton step
-/// would gain less than 1e-3: a distance below 0.05 standard deviations. It joins an earlier one
-/// that it comes close to. The best end is refined with differences of about half a standard
-/// deviation where that is far from the first ones.
+/// active bounds) with first and second differences, half a standard deviation long along the axes
+/// of the curvature at the iterate before. A search has converged when a Newton step would gain
+/// less than 1e-3: a distance below 0.05 standard deviations. It joins an earlier one that it comes
+/// close to. The best end wins.
 ///
 /// The profile of a parameter follows the maximum over the others as the curvature has it: nine
 /// points theta + t C_i / C_ii, |t| up to three deviations, C the covariance, inside the bounds.

@@ -74,7 +74,7 @@ TEST(HyperSearch, FindsTheMaximumOfAQuadraticAndItsCovariance) {
     }
   }
   if (comm.is_root()) std::printf("%zu evaluations\n", search.evaluations().size());
-  EXPECT_LE(search.evaluations().size(), 70) << "measured: 65, 16 of them for the profile";
+  EXPECT_LE(search.evaluations().size(), 80) << "measured: 72, 16 of them for the profile";
 }
 
 // The maximum lies beyond a bound of the first parameter: there the second one has another optimum,
