@@ -169,7 +169,8 @@ void check_hyper_bounds(const Node&, const Node& root, Diagnostics& diagnostics)
   const auto inside = [&](const Node& value, double number, const char* key) {
     if (!bounds[key].present()) return;
     const auto ends = bounds[key].reals();
-    if (number >= ends[0] && number <= ends[1]) return;
+    const bool reversed = ends[0] >= ends[1];  // has its own error
+    if (reversed || (number >= ends[0] && number <= ends[1])) return;
     diagnostics.error(value, fmt::format("found {:g}, where the first search begins; expected a "
                                          "value inside hyper.bounds.{}, [{:g}, {:g}]",
                                          number, key, ends[0], ends[1]));

@@ -52,8 +52,9 @@ void set_default(const char* name, const char* value) {
 
 // TAO as it is without options. It begins with the given radius, not with an interpolation of five
 // values down the gradient, which costs as much as a Newton step; and it solves for a step in the
-// trust region exactly (generalised Lanczos): length and variance make a narrow valley.
-void make_tao(Optimiser& tao) {
+// trust region exactly (generalised Lanczos, which breaks down in one dimension, where Steihaug's
+// method is exact): length and variance make a narrow valley.
+void make_tao(Optimiser& tao, std::size_t parameters) {
   check_petsc(TaoCreate(PETSC_COMM_SELF, tao.put()), "TaoCreate");
   check_petsc(TaoSetOptionsPrefix(tao.get(), prefix), "TaoSetOptionsPrefix");
   check_petsc(TaoSetType(tao.get(), TAOBNTR), "TaoSetType");
@@ -61,9 +62,14 @@ void make_tao(Optimiser& tao) {
               "TaoSetInitialTrustRegionRadius");
   check_petsc(TaoSetMaximumIterations(tao.get(), most_iterations), "TaoSetMaximumIterations");
   set_default("-gp_hyper_tao_bnk_init_type", "constant");
-  set_default("-gp_hyper_tao_bnk_ksp_type", "gltr");
-  set_default("-gp_hyper_tao_bnk_ksp_rtol", "1e-10");
-  set_default("-gp_hyper_tao_bnk_pc_type", "none");
+  KSP krylov = nullptr;
+  check_petsc(TaoGetKSP(tao.get(), &krylov), "TaoGetKSP");
+  check_petsc(KSPSetType(krylov, parameters > 1 ? KSPGLTR : KSPSTCG), "KSPSetType");
+  PC none = nullptr;
+  check_petsc(KSPGetPC(krylov, &none), "KSPGetPC");
+  check_petsc(PCSetType(none, PCNONE), "PCSetType");
+  check_petsc(KSPSetTolerances(krylov, 1e-10, PETSC_DEFAULT, PETSC_DEFAULT, PETSC_DEFAULT),
+              "KSPSetTolerances");
 }
 
 std::vector<double> numbers_of(Vec vector) {
@@ -167,7 +173,10 @@ struct HyperSearch::Replay::Callbacks {
   }
   static PetscErrorCode objective(Tao, Vec x, PetscReal* cost, void* context) {
     return guarded(context, [&](Replay& self) {
-      const double found = -self.value(numbers_of(x)).value;
+      const auto at = numbers_of(x);
+      const bool finite =
+          std::ranges::all_of(at, [](double number) { return std::isfinite(number); });
+      const double found = finite ? -self.value(at).value : NAN;
       *cost = std::isfinite(found) ? found : self.start_cost_ + penalty;
     });
   }
@@ -251,7 +260,7 @@ TaoConvergedReason HyperSearch::Replay::maximise(std::vector<double>& at) {
   linear::Vector x = vector_of(at), lower = vector_of(spec_.lower), upper = vector_of(spec_.upper);
   linear::Matrix h;
   check_petsc(MatCreateSeqDense(PETSC_COMM_SELF, n, n, nullptr, h.put()), "MatCreateSeqDense");
-  make_tao(tao);
+  make_tao(tao, at.size());
   check_petsc(TaoSetSolution(tao.get(), x.get()), "TaoSetSolution");
   check_petsc(TaoSetVariableBounds(tao.get(), lower.get(), upper.get()), "TaoSetVariableBounds");
   check_petsc(TaoSetObjective(tao.get(), &Callbacks::objective, this), "TaoSetObjective");
@@ -324,7 +333,7 @@ void HyperSearch::check_options(const parallel::Communicator& comm) {
   linear::Vector x;
   linear::or_destroy(
       [&] {
-        make_tao(tao);
+        make_tao(tao, 1);
         x = vector_of({0.0});
         check_petsc(TaoSetSolution(tao.get(), x.get()), "TaoSetSolution");
         linear::check_petsc_options(comm, TaoSetFromOptions(tao.get()), "TaoSetFromOptions",

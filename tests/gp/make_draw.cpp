@@ -51,11 +51,11 @@ Points make_points(bool grid, int side, int stations, const parallel::Stream& st
   return points;
 }
 
-void add_rows(gp::Rows& rows, const std::vector<double>& points, double laplacian) {
+void add_rows(gp::Rows& rows, const std::vector<double>& points, double value, double laplacian) {
   for (std::size_t i = 0; i < points.size(); i += 2) {
     for (std::size_t a = 0; a < 2; ++a) rows.coordinate[a].push_back(points[i + a]);
     rows.point.push_back(static_cast<std::int32_t>(rows.point.size()));
-    rows.value.push_back(1);
+    rows.value.push_back(value);
     rows.laplacian.push_back(laplacian);
   }
 }
@@ -87,29 +87,43 @@ int main(int argc, char** argv) {
                                     std::atoi(argv[8]), {seed, "test", "points"});
   gp::Rows rows;
   rows.dimension = 2;
-  add_rows(rows, points.boundary, 0);
-  add_rows(rows, points.interior, -1);
-  add_rows(rows, points.stations, 0);
+  add_rows(rows, points.boundary, 1, 0);
+  add_rows(rows, points.interior, 1, 0);
+  add_rows(rows, points.interior, 0, -1);
+  add_rows(rows, points.stations, 1, 0);
   const auto values = draw(rows, {std::atof(argv[5]), std::atof(argv[6])}, std::atof(argv[7]),
                            {seed, "test", "draw"});
   if (values.empty()) return 1;
   auto file = output::File::create(comm, argv[1]);
-  const parallel::Stream errors(seed, "test", "errors");
   auto at = values.begin();
-  const auto write = [&](const char* name, const char* of, const std::vector<double>& to,
-                         double noise, const char* exact) {
-    const auto count = static_cast<std::int64_t>(to.size() / 2);
-    if (count == 0) return;
-    std::vector<double> taken(at, at + count);
+  const auto take = [&](const std::vector<double>& points_of) {
+    const auto count = static_cast<std::ptrdiff_t>(points_of.size() / 2);
     at += count;
-    file.replicated(name, to, {}, {count, 2});
-    if (exact != nullptr) file.replicated(exact, taken);
-    for (std::size_t i = 0; i < taken.size(); ++i) taken[i] += noise * errors.normal(i, 0);
-    file.replicated(of, taken);
+    return std::vector<double>(at - count, at);
   };
-  write("/boundary", "/boundary_values", points.boundary, 0, nullptr);
-  write("/interior", "/source", points.interior, 0, nullptr);
-  write("/stations", "/measured", points.stations, std::atof(argv[9]), "/truth");
+  const auto write_points = [&](const char* name, const std::vector<double>& of) {
+    file.replicated(name, of, {}, {static_cast<std::int64_t>(of.size() / 2), 2});
+  };
+  write_points("/boundary", points.boundary);
+  file.replicated("/boundary_values", take(points.boundary));
+  write_points("/interior", points.interior);
+  const auto u = take(points.interior);
+  auto linear = take(points.interior), cubic = linear;
+  for (std::size_t i = 0; i < u.size(); ++i) {
+    linear[i] += u[i];
+    cubic[i] += u[i] * u[i] * u[i];
+  }
+  file.replicated("/source", linear);
+  file.replicated("/cubic", cubic);
+  if (!points.stations.empty()) {
+    const parallel::Stream errors(seed, "test", "errors");
+    const double noise = std::atof(argv[9]);
+    auto truth = take(points.stations), measured = truth;
+    for (std::size_t i = 0; i < measured.size(); ++i) measured[i] += noise * errors.normal(i, 0);
+    write_points("/stations", points.stations);
+    file.replicated("/truth", truth);
+    file.replicated("/measured", measured);
+  }
   file.finish();
   return 0;
 }
