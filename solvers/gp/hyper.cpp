@@ -42,6 +42,12 @@ HyperFit::HyperFit(Problem& problem, System& system, const parallel::Communicato
   base_ = values_of(problem_);
 }
 
+bool HyperFit::fits_variance() const noexcept {
+  return std::ranges::any_of(parameters_, [](const HyperParameter& parameter) {
+    return parameter.kind == HyperParameter::Kind::variance;
+  });
+}
+
 std::size_t HyperFit::wanted_starts() const {
   return pass_ == 0 ? static_cast<std::size_t>(spec_.starts) : 1;
 }
@@ -141,7 +147,7 @@ void HyperFit::prepare_start(run::Context& context) {
   const std::size_t which = starts_.size();
   HyperValues values = start_of(which, problem_, parameters_, bounds);
   bool good = true;
-  if (variance && !(which == 0 && base_.variance)) {
+  if (fits_variance() && !(which == 0 && base_.variance)) {
     values.variance = base_.variance.value_or(1);
     for (int i = 0; i < variance_solves && good; ++i) {
       set_values(problem_, values);
@@ -157,6 +163,26 @@ void HyperFit::prepare_start(run::Context& context) {
     at.push_back(std::log(value_of(values, parameters_[i])));
   }
   starts_.push_back(std::move(at));
+}
+
+// Collective. Over the bounds, which for a variance come from the starts.
+void HyperFit::make_search() {
+  std::vector<double> variances, lower, upper;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (parameters_[i].kind != HyperParameter::Kind::variance) continue;
+    for (const auto& start : starts_) {
+      if (!start.empty()) variances.push_back(std::exp(start[i]));
+    }
+  }
+  set_values(problem_, base_);
+  const auto extents = extents_of(comm_, system_.pattern());
+  for (const HyperParameter& parameter : parameters_) {
+    const auto [low, high] = bounds_of(parameter, problem_, spec_, extents,
+                                       static_cast<double>(system_.points()), variances);
+    lower.push_back(std::log(low));
+    upper.push_back(std::log(high));
+  }
+  make_search(std::move(lower), std::move(upper));
 }
 
 void HyperFit::make_search(std::vector<double> lower, std::vector<double> upper) {
@@ -198,22 +224,7 @@ void HyperFit::advance(run::Context& context) {
       moved_ = true;
       return;
     }
-    std::vector<double> variances, lower, upper;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      if (parameters_[i].kind != HyperParameter::Kind::variance) continue;
-      for (const auto& start : starts_) {
-        if (!start.empty()) variances.push_back(std::exp(start[i]));
-      }
-    }
-    set_values(problem_, base_);
-    const auto extents = extents_of(comm_, system_.pattern());
-    for (const HyperParameter& parameter : parameters_) {
-      const auto [low, high] = bounds_of(parameter, problem_, spec_, extents,
-                                         static_cast<double>(system_.points()), variances);
-      lower.push_back(std::log(low));
-      upper.push_back(std::log(high));
-    }
-    make_search(std::move(lower), std::move(upper));
+    make_search();
   }
   const auto point = search_->next();
   if (!point) return conclude(context);

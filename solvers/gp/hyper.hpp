@@ -36,6 +36,7 @@ class HyperFit {
   HyperFit(Problem& problem, System& system, const parallel::Communicator& comm);
 
   bool finished() const noexcept { return finished_; }
+  bool fits_variance() const noexcept;  ///< Local. As a parameter of the search.
   /// Local. Something was evaluated in this run: a checkpoint would know more than the last one.
   bool moved() const noexcept { return moved_; }
   /// Collective. Before the last step of the set-up: after a restart with a finished fit the factor
@@ -58,6 +59,7 @@ class HyperFit {
   std::size_t wanted_starts() const;
   void apply(const std::vector<double>& at);
   void prepare_start(run::Context& context);
+  void make_search();
   void make_search(std::vector<double> lower, std::vector<double> upper);
   bool solve(run::Context& context, SolveReport& report);
   HyperEvaluation evaluate(const std::vector<double>& at, run::Context& context);

@@ -51,10 +51,10 @@ void set_default(const char* name, const char* value) {
 }
 
 // TAO as it is without options. It begins with the given radius, not with an interpolation of five
-// values down the gradient, which costs as much as a Newton step; and it solves for a step in the
-// trust region exactly (generalised Lanczos, which breaks down in one dimension, where Steihaug's
-// method is exact): length and variance make a narrow valley.
-void make_tao(Optimiser& tao, std::size_t parameters) {
+// values down the gradient, which costs as much as a Newton step; and Steihaug's conjugate
+// gradients solve to the end for the few parameters, without a preconditioner that would change the
+// shape of the trust region.
+void make_tao(Optimiser& tao) {
   check_petsc(TaoCreate(PETSC_COMM_SELF, tao.put()), "TaoCreate");
   check_petsc(TaoSetOptionsPrefix(tao.get(), prefix), "TaoSetOptionsPrefix");
   check_petsc(TaoSetType(tao.get(), TAOBNTR), "TaoSetType");
@@ -64,7 +64,7 @@ void make_tao(Optimiser& tao, std::size_t parameters) {
   set_default("-gp_hyper_tao_bnk_init_type", "constant");
   KSP krylov = nullptr;
   check_petsc(TaoGetKSP(tao.get(), &krylov), "TaoGetKSP");
-  check_petsc(KSPSetType(krylov, parameters > 1 ? KSPGLTR : KSPSTCG), "KSPSetType");
+  check_petsc(KSPSetType(krylov, KSPSTCG), "KSPSetType");
   PC none = nullptr;
   check_petsc(KSPGetPC(krylov, &none), "KSPGetPC");
   check_petsc(PCSetType(none, PCNONE), "PCSetType");
@@ -260,7 +260,7 @@ TaoConvergedReason HyperSearch::Replay::maximise(std::vector<double>& at) {
   linear::Vector x = vector_of(at), lower = vector_of(spec_.lower), upper = vector_of(spec_.upper);
   linear::Matrix h;
   check_petsc(MatCreateSeqDense(PETSC_COMM_SELF, n, n, nullptr, h.put()), "MatCreateSeqDense");
-  make_tao(tao, at.size());
+  make_tao(tao);
   check_petsc(TaoSetSolution(tao.get(), x.get()), "TaoSetSolution");
   check_petsc(TaoSetVariableBounds(tao.get(), lower.get(), upper.get()), "TaoSetVariableBounds");
   check_petsc(TaoSetObjective(tao.get(), &Callbacks::objective, this), "TaoSetObjective");
@@ -333,7 +333,7 @@ void HyperSearch::check_options(const parallel::Communicator& comm) {
   linear::Vector x;
   linear::or_destroy(
       [&] {
-        make_tao(tao, 1);
+        make_tao(tao);
         x = vector_of({0.0});
         check_petsc(TaoSetSolution(tao.get(), x.get()), "TaoSetSolution");
         linear::check_petsc_options(comm, TaoSetFromOptions(tao.get()), "TaoSetFromOptions",

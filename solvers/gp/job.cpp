@@ -441,7 +441,7 @@ void GpJob::record_evidence(output::Record& record) const {
                        {"value", output::Value()},
                        {"status", "the run ended before the last linear system"}});
   }
-  const bool fitted = fit_ && !problem_.data.empty();
+  const bool fitted = fit_ && fit_->fits_variance();
   record.add_result(
       {{"name", "scale"},
        {"value", scale()},

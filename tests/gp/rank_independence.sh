@@ -31,6 +31,10 @@ for deck in grid cloud; do
       [ -n "$one" ] && [ "$one" = "$(result "$deck-np$ranks" $name)" ] ||
         fail "$what: $name is $(result "$deck-np$ranks" $name), on one rank $one"
     done
+    # Probes, order and factors are the same; the operator rounds by ranks.
+    evidence=$(result "$deck-np1" log_evidence)
+    expect_true "($(result "$deck-np$ranks" log_evidence) / $evidence - 1)^2 < 1e-20" \
+      "$what: log_evidence"
     apart=$("$COMPARE" "$deck-np1/results.h5" /predict/mean "$deck-np$ranks/results.h5" /predict/mean)
     echo "$what: means $apart of their range apart"
     expect_true "$apart <= 1e-10" "$what: distance of the means"
