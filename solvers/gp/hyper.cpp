@@ -20,7 +20,6 @@ namespace {
 // Times that the points are ordered anew, and solves for the first variance of a start.
 constexpr int most_passes = 2;
 constexpr int variance_solves = 2;
-constexpr double least_variance = 1e-280;
 
 }  // namespace
 
@@ -71,6 +70,16 @@ void HyperFit::check_fingerprint() {
   fingerprint_.reset();
 }
 
+// The error of a fit that failed everywhere: that of its last evaluation.
+parallel::Error HyperFit::failed(const char* what) const {
+  if (!failure_) {
+    return {parallel::ExitCode::not_converged,
+            fmt::format("hyper-parameters: {} (in the run before the restart)", what)};
+  }
+  return {failure_->code(),
+          fmt::format("hyper-parameters: {}; the last failure: {}", what, failure_->what())};
+}
+
 // Collective. Conditions the problem of now; false, with the reason in failure_, where that fails.
 bool HyperFit::solve(run::Context& context, SolveReport& report) {
   const auto lengths = values_of(problem_).lengths;
@@ -101,7 +110,7 @@ bool HyperFit::solve(run::Context& context, SolveReport& report) {
     const bool numbers = error.code() == parallel::ExitCode::numerical ||
                          error.code() == parallel::ExitCode::not_converged;
     if (!numbers) throw;
-    failure_ = error.what();
+    failure_.emplace(error);
     return false;
   }
 }
@@ -121,11 +130,16 @@ HyperEvaluation HyperFit::evaluate(const std::vector<double>& at, run::Context& 
     determinant = system_.conditioner().log_determinant(context.poll);
   } catch (const parallel::Error& error) {
     if (error.code() != parallel::ExitCode::numerical) throw;
-    failure_ = error.what();
+    failure_.emplace(error);
     return evaluation;
   }
   const Evidence evidence =
       evidence_of(system_.points(), report.quadratic, determinant, evidence_scale(report));
+  if (!std::isfinite(evidence.value)) {
+    failure_.emplace(parallel::ExitCode::numerical,
+                     "the evidence is not finite: all data are zero");
+    return evaluation;
+  }
   evaluation.value = evidence.value;
   evaluation.standard_error = evidence.standard_error;
   evaluation.log_scale = std::log(evidence.scale);
@@ -153,8 +167,8 @@ void HyperFit::prepare_start(run::Context& context) {
       set_values(problem_, values);
       SolveReport report;
       good = solve(context, report);
-      if (good) {
-        values.variance = std::max(best_scale(system_.points(), report.quadratic), least_variance);
+      if (good && report.quadratic > 0) {
+        values.variance = best_scale(system_.points(), report.quadratic);
       }
     }
   }
@@ -190,9 +204,7 @@ void HyperFit::make_search(std::vector<double> lower, std::vector<double> upper)
   std::ranges::copy_if(starts_, std::back_inserter(spec.starts),
                        [](const auto& start) { return !start.empty(); });
   if (spec.starts.empty()) {
-    throw parallel::Error(
-        parallel::ExitCode::not_converged,
-        fmt::format("hyper-parameters: no start could be solved; the last failure: {}", failure_));
+    throw failed("no start could be solved");
   }
   search_.emplace(comm_, std::move(spec));
 }
@@ -235,11 +247,7 @@ void HyperFit::advance(run::Context& context) {
 
 void HyperFit::conclude(run::Context& context) {
   if (!search_->optimum()) {
-    throw parallel::Error(
-        parallel::ExitCode::not_converged,
-        fmt::format("hyper-parameters: the evidence could not be computed at any start; the last "
-                    "failure: {}",
-                    failure_.empty() ? "that of an earlier run" : failure_));
+    throw failed("the evidence could not be computed at any start");
   }
   apply(search_->optimum()->best.at);
   if (system_.order_is_stale()) {

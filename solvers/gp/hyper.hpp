@@ -14,6 +14,7 @@
 #include "output/checkpoint.hpp"
 #include "output/record.hpp"
 #include "parallel/communicator.hpp"
+#include "parallel/error.hpp"
 #include "run/job.hpp"
 
 namespace mensura::gp {
@@ -61,6 +62,7 @@ class HyperFit {
   void prepare_start(run::Context& context);
   void make_search();
   void make_search(std::vector<double> lower, std::vector<double> upper);
+  parallel::Error failed(const char* what) const;
   bool solve(run::Context& context, SolveReport& report);
   HyperEvaluation evaluate(const std::vector<double>& at, run::Context& context);
   double evidence_scale(const SolveReport& report) const;
@@ -85,7 +87,7 @@ class HyperFit {
   // The lengths of the conditioner; empty after a failure; absent after the set-up, which made it.
   std::optional<std::vector<double>> factored_;
   std::optional<std::uint64_t> fingerprint_;  // of the run that the checkpoint is from
-  std::string failure_;                       // of the last evaluation that failed
+  std::optional<parallel::Error> failure_;    // of the last evaluation that failed
   double best_ = 0;
   std::string best_line_;
   bool moved_ = false, finished_ = false;

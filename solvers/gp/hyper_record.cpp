@@ -110,14 +110,16 @@ void HyperFit::load(const output::CheckpointReader& checkpoint) {
               {bounds.begin() + static_cast<std::ptrdiff_t>(p), bounds.end()});
   const auto values =
       checkpoint.has(values_name) ? checkpoint.reals(values_name) : std::vector<double>();
+  finished_ = state[1] != 0;
   for (std::size_t i = 0; i + p + 3 <= values.size(); i += p + 3) {
+    // What could not be evaluated is tried again: the restart may have other keys in `solve`.
+    if (std::isnan(values[i + p]) && !finished_) continue;
     const auto first = values.begin() + static_cast<std::ptrdiff_t>(i);
     search_->add({{first, first + static_cast<std::ptrdiff_t>(p)},
                   values[i + p],
                   values[i + p + 1],
                   values[i + p + 2]});
   }
-  finished_ = state[1] != 0;
   if (finished_) {
     parallel::require(!search_->next() && search_->optimum(), "a finished fit has its optimum");
   }

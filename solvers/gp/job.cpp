@@ -235,6 +235,7 @@ void GpJob::time_step(run::Context& context) {
 // A dense mean at points is that of the last solve, which may belong to an unfinished time step.
 bool GpJob::recover() {
   if (!has_state()) return false;
+  if (!newton_) return true;  // within the fit: its evaluations
   failed_ = true;
   const bool known = !problem_.time || problem_.factor.method == FactorMethod::sparse;
   if (!solved_ && known) {

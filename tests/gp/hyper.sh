@@ -117,6 +117,14 @@ expect_code 0 "cubic, dense"
 expect_inside cubic fitted_length 0.3
 expect_close cubic cubic_dense fitted_length 0.01
 
+# Where nothing can be solved the fit says why, and goes on with other keys in `solve`.
+run 2 --output stalled --set "$fit" --set "$cubic" --set solve.max_newton=1 draw.yaml
+expect_code 4 "a fit without solutions"
+expect_text "Gauss-Newton did not converge in 1 steps" "a fit without solutions"
+run 2 --restart auto --output stalled --set "$fit" --set "$cubic" draw.yaml
+expect_code 0 "a fit without solutions, restarted"
+expect_close stalled cubic fitted_length 1e-6
+
 # Smooth, exact data are best explained by the longest prior: said, and without an interval.
 run 2 --output bound --set "$fit" --set 'hyper.bounds.length=[0.1, 0.6]' --set points.per_side=9 \
   "$PROJECT/inputs/gp/poisson.yaml"

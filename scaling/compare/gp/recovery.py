@@ -16,7 +16,12 @@ import math
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))
+import launch  # noqa: E402
 
 LENGTH, VARIANCE = 0.3, 2.5
 DECK = """
@@ -41,12 +46,8 @@ def fit(options, folder, dense):
                 "factor={method: dense}" if dense else f"factor.radius={options.radius:g}"]
     if options.noise > 0:
         settings.append("data=[{file: draw.h5, points: /stations, values: /measured, noise: 0.1}]")
-    command = [options.mpiexec, "-n", str(options.ranks), str(options.build / "drivers/mensura-gp"), "deck.yaml",
-               "--output", "out", "--set", "output.overwrite=true"]
-    for setting in settings:
-        command += ["--set", setting]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    record = json.loads((folder / "out/run.json").read_text())
+    record = launch.run(options.build / "drivers/mensura-gp", options.ranks, folder / "deck.yaml", folder / "out",
+                        settings, options.mpiexec)
     return {entry["name"]: entry for entry in record["results"]}, record["hyper"]["evaluations"]
 
 
@@ -66,7 +67,7 @@ def table(options, layout, folder):
         stations = 120 if options.noise > 0 else 0
         subprocess.run([options.build / "tests/gp/make_draw", "draw.h5", str(seed), layout, str(options.side),
                         str(LENGTH), str(LENGTH), str(VARIANCE), str(stations), str(options.noise)],
-                       cwd=folder, check=True)
+                       cwd=folder, check=True, env=launch.environment(1))
         for results, is_dense in ((sparse, False), (dense, True)):
             found, count = fit(options, folder, is_dense)
             results.append(found)
