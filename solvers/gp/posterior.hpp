@@ -76,7 +76,8 @@ struct PosteriorReport {
 ///   samples is an unbiased estimate of diag(R), of relative error sqrt(2 / samples). (Reference
 ///   gp_evidence_frequencies 1.5 has the case of Q = the largest modes of C, found by Lanczos
 ///   steps of solves; this one costs no solve, and leaves no more.)
-/// Random numbers belong to points and samples: the same on any number of ranks.
+/// Samples are interpolated from the state: smooth between the points, without the local variance
+/// there. Random numbers belong to points and samples: the same on any number of ranks.
 class Posterior {
  public:
   /// Collective. References must outlive the object; the conditioner has taken the measurements.
