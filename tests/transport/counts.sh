@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Communication counted on up to 64 ranks (run.json, communication) against the model of
-# reference/transport 6.1: here sweeps on 4 and 16 ranks and Newton's method on up to 64, which start
-# slowly on few cores; graph_counts.sh sweeps on 64. Per half-iteration of N points on P ranks, in doubles of all ranks:
+# reference/transport 6.1. Newton's method runs on 64, which start slowly on few cores; graph_counts.sh
+# sweeps there. Per half-iteration of N points on P ranks, in doubles of all ranks:
 #   separable kernel   N on the way to the slabs, N to the columns, N back to the points;
 #   blocked kernel     N (d + 1) through each of the P - 1 steps of the ring;
 #   sparse plan        on each rank N / P and the border that the plan's blur reaches over.
