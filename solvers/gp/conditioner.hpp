@@ -69,9 +69,10 @@ class Conditioner {
   /// Collective, after condition(). log det of S' Theta S + R, as the factor has it.
   virtual double log_determinant(const std::function<void()>& poll) = 0;
 
-  /// Collective. Posterior mean of u at any points (row-major), after condition(). Empty when this
-  /// back end has no kernel sums; then the mean is interpolated from the state (mean.hpp).
-  virtual std::vector<double> mean_at(std::span<const double> coordinates) = 0;
+  /// Collective. Posterior mean of a functional at any points (row-major), after condition(). Empty
+  /// when this back end has no kernel sums; then it is interpolated from the state (mean.hpp).
+  virtual std::vector<double> mean_at(std::span<const double> coordinates,
+                                      const Functional& functional) = 0;
 
   /// Collective. Takes the functionals and the noise that the calls below refer to, without a solve
   /// for a mean: after a restart, or to stand where no solve was made. condition() does so too.

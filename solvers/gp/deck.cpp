@@ -9,6 +9,7 @@
 
 #include "gp/domain_deck.hpp"
 #include "gp/equation_deck.hpp"
+#include "gp/inverse_deck.hpp"
 #include "gp/posterior_deck.hpp"
 #include "gp/prior_deck.hpp"
 #include "input/common.hpp"
@@ -143,7 +144,9 @@ Table time_table() {
 
 Table data_table() {
   return {.name = "data",
-          .help = "Measurements of u at points, with independent normal errors",
+          .help =
+              "Measurements of u, or of the second unknown of an inverse problem, at points, "
+              "with independent normal errors",
           .options = {input::file_option("stations.h5"),
                       {.key = "points",
                        .kind = Kind::text,
@@ -158,9 +161,14 @@ Table data_table() {
                       {.key = "noise",
                        .kind = Kind::real,
                        .range = "> 0",
-                       .help = "standard deviation of the errors, in units of u",
+                       .help = "standard deviation of the errors, in units of what is measured",
                        .required = true,
-                       .example = "1e-3"}}};
+                       .example = "1e-3"},
+                      {.key = "field",
+                       .kind = Kind::text,
+                       .default_value = "u",
+                       .help = "what is measured: u, or the second unknown: log_permeability "
+                               "(darcy_inverse), source, reaction, log_diffusion (elliptic)"}}};
 }
 
 void check_time(const Node&, const Node& root, Diagnostics& diagnostics) {
@@ -175,16 +183,25 @@ void check_time(const Node&, const Node& root, Diagnostics& diagnostics) {
   }
 }
 
+// Of equation and inverse problem.
+std::vector<FieldNode> fields_of_deck(const Node& root) {
+  std::vector<FieldNode> fields = fields_of(root["equation"]);
+  if (root["inverse"].present() && root["inverse"]["exact"].present()) {
+    fields.push_back({"exact", root["inverse"]["exact"]});
+  }
+  return fields;
+}
+
 // The tables of monge_ampere and burgers know their variables; those of the others depend on the
 // domain.
 void check_variables(const Node&, const Node& root, Diagnostics& diagnostics) {
   const std::array<std::string, 3> axes = {"x", "y", "z"};
   const int dimension = dimension_of(root);
   const std::string& name = root["equation"]["name"].text();
-  if (dimension < 1 || dimension > 3 || (name != "elliptic" && name != "eikonal")) return;
+  if (dimension < 1 || dimension > 3 || name == "burgers" || name == "monge_ampere") return;
   const std::array<std::string, 3> words = {"one-dimensional", "two-dimensional",
                                             "three-dimensional"};
-  for (const FieldNode& field : fields_of(root["equation"])) {
+  for (const FieldNode& field : fields_of_deck(root)) {
     const std::string formula = formula_of(field.node);
     if (formula.empty()) continue;
     const input::Expression expression(formula);
@@ -200,7 +217,7 @@ void check_variables(const Node&, const Node& root, Diagnostics& diagnostics) {
 
 void check_datasets(const Node&, const Node& root, Diagnostics& diagnostics) {
   const bool from_file = root["points"]["layout"].text() == "file";
-  for (const FieldNode& field : fields_of(root["equation"])) {
+  for (const FieldNode& field : fields_of_deck(root)) {
     if (!is_dataset(field.node)) continue;
     if (field.key == "exact") {
       const bool predicts = root["predict"].present() && root["predict"]["points"].present();
@@ -319,8 +336,9 @@ input::Schema make_schema() {
        .length = ">= 1",
        .table = data_table()},
       section("posterior", posterior_table(), "variance and samples; without it the mean alone",
-              false)};
-  for (const char* key : {"hyper", "certify", "inverse"}) {
+              false),
+      section("inverse", inverse_table(), "a coefficient as a second unknown", false)};
+  for (const char* key : {"hyper", "certify"}) {
     schema.root.hints.push_back({key, "not available yet; this version computes the mean"});
   }
   schema.root.checks = {check_shape,
@@ -336,7 +354,10 @@ input::Schema make_schema() {
                         check_number_of_gradients,
                         check_predict,
                         check_cole_hopf,
-                        check_data};
+                        check_data,
+                        check_inverse,
+                        check_unknown,
+                        check_data_fields};
   input::add_common_sections(schema);
   return schema;
 }
@@ -375,6 +396,7 @@ DataSpec data_from(const Node& node) {
   return {.points = {file, node["points"].text(), {}},
           .values = {file, node["values"].text(), {}},
           .noise = node["noise"].real(),
+          .of_second = node["field"].text() != "u",
           .where = node.mark().text() + ": " + node.key_path()};
 }
 
@@ -388,6 +410,7 @@ const input::Schema& schema() {
 Problem problem_from(const input::Deck& deck) {
   Problem problem;
   problem.equation = equation_from(deck["equation"]);
+  problem.equation.inverse = inverse_from(deck.root());
   if (deck["domain"].present()) problem.domain = domain_from(deck["domain"]);
   problem.seed = input::read_run(deck.root()).seed;
   problem.layout = layout_from(deck["points"], problem.seed);

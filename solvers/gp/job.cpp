@@ -96,10 +96,12 @@ void GpJob::advance(run::Context& context) {
 void GpJob::find_mean(run::Context& context) {
   const auto phase = context.timers.phase("mean");
   answer_ = answer(comm_, problem_, system_, mean_, time_after(time_steps()), context.poll);
-  if (answer_->error_known) {
+  for (const PredictedField& field : answer_->fields) {
+    if (!field.error_known) continue;
     context.log(
-        fmt::format("error against the exact solution: root mean square {:.3g}, maximum {:.3g}",
-                    answer_->error_l2, answer_->error_linf));
+        fmt::format("error of {} against the exact one: root mean square {:.3g}, maximum "
+                    "{:.3g}",
+                    field.name, field.error_l2, field.error_linf));
   }
 }
 
@@ -113,10 +115,13 @@ void GpJob::find_posterior(run::Context& context) {
   }
   if (!posterior_->finished()) posterior_->advance(context.poll);
   if (!posterior_->finished()) return;
-  posterior_->complete(*answer_, scale());
+  // Two priors and the noise have scales of their own: none is left to estimate.
+  posterior_->complete(*answer_, problem_.equation.inverse ? 1.0 : scale());
   complete_ = true;
-  context.log(fmt::format("posterior: root mean square deviation {:.3g}",
-                          std::sqrt(answer_->mean_variance)));
+  for (const PredictedField& field : answer_->fields) {
+    context.log(fmt::format("posterior of {}: root mean square deviation {:.3g}", field.name,
+                            std::sqrt(field.mean_variance)));
+  }
 }
 
 // Of the prior: y' alpha / N, where the likelihood is largest.
@@ -456,16 +461,7 @@ void GpJob::record(output::Record& record) const {
     record.add_result(std::move(entry));
   };
   if (history_.empty()) return;
-  if (answer_) {
-    if (answer_->error_known) {
-      const char* status = failed_ && !solved_ ? "of the last step before the failure" : nullptr;
-      add("error_l2", answer_->error_l2, status);
-      add("error_linf", answer_->error_linf, status);
-    } else {
-      add("error_l2", output::Value(), "no exact solution in the deck");
-      add("error_linf", output::Value(), "no exact solution in the deck");
-    }
-  }
+  if (answer_) record_errors(record, *answer_, failed_ && !solved_);
   const HistoryEntry& last = history_.back();
   const auto n = static_cast<double>(system_.points());
   const double scale = this->scale();

@@ -29,12 +29,24 @@ struct SineSeries {
   int terms = 600;
 };
 
-enum class EquationName { elliptic, burgers, monge_ampere, eikonal };
+enum class EquationName { elliptic, burgers, monge_ampere, eikonal, darcy_inverse };
 const std::vector<std::string>& equation_names();
+
+/// What an inverse problem looks for beside u: a coefficient of the elliptic equation as a second
+/// unknown field. Of the diffusion, which is positive, the logarithm.
+enum class Unknown { source, reaction, diffusion };
+
+struct InverseSpec {
+  Unknown unknown = Unknown::diffusion;
+  std::string name{};  ///< of the second field in records and results
+  Kernel prior{};
+  FieldSpec exact{};  ///< may be absent
+};
 
 struct EquationSpec {
   EquationName name = EquationName::elliptic;
-  // elliptic: -div(diffusion grad u) + reaction u^power = source
+  // elliptic: -div(diffusion grad u) + reaction u^power = source; darcy_inverse: the same with
+  // unknown diffusion and without reaction
   FieldSpec diffusion{};
   std::vector<FieldSpec> diffusion_gradient{};  ///< empty: differences of the expression
   double reaction = 0;
@@ -46,6 +58,7 @@ struct EquationSpec {
   FieldSpec boundary{};
   FieldSpec exact{};                         ///< may be absent
   std::optional<SineSeries> manufactured{};  ///< elliptic; replaces source, boundary and exact
+  std::optional<InverseSpec> inverse{};      ///< elliptic, darcy_inverse
   bool cole_hopf = false;  ///< burgers: exact solution for initial -sin(pi x), zero boundary
 };
 
@@ -89,11 +102,12 @@ struct TimeSpec {
   int newton_steps = 2;  ///< most Gauss-Newton steps per time step
 };
 
-/// Noisy values of u at points.
+/// Noisy values of u, or of the second unknown, at points.
 struct DataSpec {
   input::FileSource points{};
   input::FileSource values{};
   double noise = 0;  ///< standard deviation, > 0
+  bool of_second = false;
   std::string where{};
 };
 
@@ -125,6 +139,11 @@ struct Problem {
   PredictSpec predict{};
   std::optional<PosteriorSpec> posterior{};
   std::uint64_t seed = 1;  ///< of random numbers that belong to the solve
+
+  /// Of all unknown fields.
+  Prior priors() const {
+    return equation.inverse ? Prior{prior, equation.inverse->prior} : Prior{prior};
+  }
 };
 
 }  // namespace mensura::gp

@@ -122,7 +122,7 @@ struct SparseConditioner::Callbacks {
 
 SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const Pattern& pattern,
                                      const RowLayout& layout, const RowWeights& weights,
-                                     const Kernel& prior, const FactorSpec& factor,
+                                     const Prior& prior, const FactorSpec& factor,
                                      const SolveSpec& solve, const std::function<void()>& poll)
     : comm_(comm),
       pattern_(pattern),
@@ -142,13 +142,11 @@ SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const P
   for (linear::Vector* vector : {&alpha_, &earlier_, &data_, &residual_, &half_})
     make(small_.lower(), *vector);
   const std::size_t points = pattern.ids.size();
-  const auto reserve = [&](const std::vector<double>& kind, std::vector<double>& small) {
-    if (!kind.empty()) small.resize(points);
-  };
-  reserve(weights.value, small_weights_.value);
-  reserve(weights.laplacian, small_weights_.laplacian);
-  for (std::size_t a = 0; a < 3; ++a) reserve(weights.gradient[a], small_weights_.gradient[a]);
-  for (std::size_t a = 0; a < 6; ++a) reserve(weights.hessian[a], small_weights_.hessian[a]);
+  each_kind(
+      [&](const std::vector<double>& kind, std::vector<double>& small) {
+        if (!kind.empty()) small.resize(points);
+      },
+      weights, small_weights_);
   lift_.resize(static_cast<std::size_t>(layout.local()));
   make_solver();
 }
@@ -283,12 +281,9 @@ void SparseConditioner::share_lift() {
 // Collective. The small factor of the present lift and noise.
 void SparseConditioner::factor_small(const std::function<void()>& poll) {
   share_lift();
-  combine(weights_.value, lift_, layout_, small_weights_.value);
-  combine(weights_.laplacian, lift_, layout_, small_weights_.laplacian);
-  for (std::size_t a = 0; a < 3; ++a)
-    combine(weights_.gradient[a], lift_, layout_, small_weights_.gradient[a]);
-  for (std::size_t a = 0; a < 6; ++a)
-    combine(weights_.hessian[a], lift_, layout_, small_weights_.hessian[a]);
+  each_kind([&](const std::vector<double>& big,
+                std::vector<double>& small) { combine(big, lift_, layout_, small); },
+            weights_, small_weights_);
   // The noise enters the factor: it only preconditions, and conjugate gradients solve the exact
   // system.
   std::vector<double> noise;

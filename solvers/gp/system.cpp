@@ -8,6 +8,7 @@
 
 #include "gp/collocation.hpp"
 #include "gp/dense_conditioner.hpp"
+#include "gp/equation_rows.hpp"
 #include "gp/field.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
@@ -63,7 +64,7 @@ void System::order(run::Context& context) {
                           counts_[1],
                           counts_[2] > 0 ? fmt::format(", {} with data", counts_[2]) : ""));
   // Axes are made comparable by powers of two, which change no bit of a coordinate's mantissa.
-  const auto lengths = axis_lengths(problem_.prior, dimension_);
+  const auto lengths = axis_lengths(problem_.priors(), dimension_);
   const double shortest = *std::min_element(lengths.begin(), lengths.end());
   axis_scale_.clear();
   for (const double length : lengths) {
@@ -78,8 +79,9 @@ void System::order(run::Context& context) {
   description.dimension = points.dimension;
   description.counts = points.counts;
   description.data_counts = points.data_counts;
-  const double variance = prior_variance(problem_.prior);
+  const Prior prior = problem_.priors();
   for (const DataSpec& data : problem_.data) {
+    const double variance = prior_variance(data.of_second ? *prior.second : prior.first);
     points.data_precise.push_back(data.noise * data.noise <= precise_noise * variance ? 1 : 0);
   }
   const auto phase = context.timers.phase("ordering");
@@ -120,42 +122,21 @@ void System::prepare_equation(run::Context& context) {
   }
   equation_->prepare(comm_, interior);
   layout_ = make_layout(comm_, *pattern_, {1, equation_->state_rows(), 1});
-  make_weights(interior.count());
+  weights_ = equation_rows(*pattern_, layout_, *equation_,
+                           [&](std::uint64_t id) { return measured_functional(id); });
   take_fingerprint();
 }
 
-void System::make_weights(std::size_t prepared) {
-  const auto rows = static_cast<std::size_t>(layout_.local());
-  const auto d = static_cast<std::size_t>(dimension_);
-  const FunctionalKinds kinds = equation_->kinds();
-  weights_.value.assign(rows, 0.0);
-  if (kinds.laplacian) weights_.laplacian.assign(rows, 0.0);
-  for (std::size_t a = 0; kinds.gradient && a < d; ++a) weights_.gradient[a].assign(rows, 0.0);
-  for (std::size_t a = 0; kinds.hessian && a < d * (d + 1) / 2; ++a) {
-    weights_.hessian[a].assign(rows, 0.0);
-  }
-  std::size_t interior = 0;
-  for (std::size_t p = 0; p < pattern_->ids.size(); ++p) {
-    const auto first = static_cast<std::size_t>(layout_.first[p]);
-    if (pattern_->kind(p) != PointKind::interior) {
-      weights_.value[first] = 1;
-      continue;
+// What a boundary or data point measures.
+Functional System::measured_functional(std::uint64_t id) const {
+  std::int64_t row = static_cast<std::int64_t>(id) - counts_[0] - counts_[1];
+  for (std::size_t i = 0; i < data_counts_.size() && row >= 0; ++i) {
+    if (row < data_counts_[i]) {
+      return problem_.data[i].of_second ? value_of_second() : value_of_u();
     }
-    for (int r = 0; r < equation_->state_rows(); ++r) {
-      const Functional f = equation_->functional(interior, r);
-      const std::size_t row = first + static_cast<std::size_t>(r);
-      weights_.value[row] = f.value;
-      if (kinds.laplacian) weights_.laplacian[row] = f.laplacian;
-      for (std::size_t a = 0; kinds.gradient && a < d; ++a) {
-        weights_.gradient[a][row] = f.gradient[a];
-      }
-      for (std::size_t a = 0; kinds.hessian && a < d * (d + 1) / 2; ++a) {
-        weights_.hessian[a][row] = f.hessian[a];
-      }
-    }
-    ++interior;
+    row -= data_counts_[i];
   }
-  parallel::require(interior == prepared, "every interior point was prepared");
+  return value_of_u();
 }
 
 void System::take_fingerprint() {
@@ -240,11 +221,11 @@ void System::factor(run::Context& context) {
   const auto phase = context.timers.phase("factor");
   if (problem_.factor.method == FactorMethod::dense) {
     conditioner_ = std::make_unique<DenseConditioner>(comm_, *pattern_, layout_, weights_,
-                                                      problem_.prior, problem_.factor.nugget);
+                                                      problem_.priors(), problem_.factor.nugget);
     return;
   }
   auto conditioner =
-      std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.prior,
+      std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.priors(),
                                           problem_.factor, problem_.solve, context.poll);
   if (problem_.solve.warm_start && !conditioner->adapts()) {
     context.warn(
@@ -265,6 +246,12 @@ void System::record(output::Value& root) const {
   entry["prior"] = describe(problem_.prior);
   entry["ordering_rounds"] = rounds_;
   root["points"] = std::move(entry);
+  if (problem_.equation.inverse) {
+    output::Value inverse;
+    inverse["unknown"] = problem_.equation.inverse->name;
+    inverse["prior"] = describe(problem_.equation.inverse->prior);
+    root["inverse"] = std::move(inverse);
+  }
   if (conditioner_) {
     output::Value factor;
     conditioner_->record(factor);
