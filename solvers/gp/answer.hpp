@@ -49,11 +49,11 @@ using PointMean =
 /// Collective. Evaluates the posterior mean of all fields from the state (own rows) at the
 /// prediction points: the deck's grid (x fastest, then y, z; over the bounding box), its file, or
 /// the collocation points in the order of their ids. `time`: for the exact solution.
-/// `exact_mean`: replaces what the state tells. Throws
+/// `sums`: replaces the interpolation from the state at prediction points. Throws
 /// Error{input_data} on all ranks for points of a file outside the domain.
 Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
               std::span<const double> state, double time, const std::function<void()>& poll,
-              const PointMean& exact_mean = {});
+              const PointMean& sums = {});
 
 /// Collective. Makes or reads the prediction points and the exact solution there and forgets them,
 /// so that what is wrong with them is met before the solve. The system knows its dimension and,

@@ -66,7 +66,8 @@ class Certificate {
   std::int64_t steps() const noexcept { return steps_; }
   double quadratic() const noexcept { return quadratic_; }           ///< y' alpha
   std::span<const double> state() const noexcept { return state_; }  ///< own rows: K S alpha
-  /// Collective. The mean of a functional at any points (row-major), by exact sums.
+  /// Collective. The mean of a functional of the unknown fields at any points (row-major), by exact
+  /// sums.
   std::vector<double> mean_at(std::span<const double> coordinates, const Functional& functional,
                               const std::function<void()>& poll);
 

@@ -3,8 +3,6 @@
 
 #include <mpi.h>
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
 #include <numeric>
 
@@ -22,35 +20,15 @@ std::span<const std::uint64_t> own_ids(const Pattern& pattern) {
   return std::span(pattern.ids).first(static_cast<std::size_t>(pattern.own));
 }
 
-// What the rows measure of one unknown field, as rows of the only one.
-Rows of_field(const Rows& rows, std::size_t field) {
-  Rows result = rows;
-  if (field > 0) static_cast<FieldWeights&>(result) = rows.second;
-  result.second = {};
-  return result;
-}
-
 }  // namespace
 
 ExactSystem::ExactSystem(const parallel::Communicator& comm, const StateRows& rows)
     : comm_(comm),
       state_(rows),
       covariance_(rows.prior, rows.pattern.dimension),
-      rows_(own_rows(rows)) {
-  const std::array<std::int64_t, 3>& counts = rows.pattern.counts;
-  const std::int64_t total = counts[0] + counts[1] + counts[2];
-  const auto add = [&](const Kernel& kernel, std::size_t field) {
-    sums_.emplace_back(comm, kernel, of_field(rows_, field), own_ids(rows.pattern), total);
-  };
-  add(rows.prior.first, 0);
-  if (rows.prior.second) add(*rows.prior.second, 1);
-}
-
-double ExactSystem::pairs() const noexcept {
-  double pairs = 0;
-  for (const KernelSums& sums : sums_) pairs += sums.pairs();
-  return pairs;
-}
+      rows_(own_rows(rows)),
+      sums_(comm, rows.prior, rows_, own_ids(rows.pattern),
+            rows.pattern.counts[0] + rows.pattern.counts[1] + rows.pattern.counts[2]) {}
 
 void ExactSystem::measure(const Measurements& measurements) {
   lift_ = measurements.lift;
@@ -85,15 +63,7 @@ void ExactSystem::sum(const Rows& targets, std::span<const double> alpha, std::s
     }
   }
   const double start = MPI_Wtime();
-  std::vector<double> part(rows.size());
-  for (std::size_t field = 0; field < sums_.size(); ++field) {
-    sums_[field].apply(of_field(targets, field), lifted, part, poll);
-    if (field == 0) {
-      std::copy(part.begin(), part.end(), rows.begin());
-    } else {
-      for (std::size_t r = 0; r < part.size(); ++r) rows[r] += part[r];
-    }
-  }
+  sums_.apply(targets, lifted, rows, poll);
   seconds_ += comm_.max(MPI_Wtime() - start);
 }
 

@@ -25,12 +25,12 @@ class ExactSystem {
   /// Collective. result = A alpha (own points), rows = K S alpha (own rows): the state.
   void apply(std::span<const double> alpha, std::span<double> result, std::span<double> rows,
              const std::function<void()>& poll);
-  /// Collective. K(functional at x, rows) S alpha, its mean at any points (row-major).
+  /// Collective. K(functional at x, rows) S alpha: its mean at any points (row-major).
   std::vector<double> mean_at(std::span<const double> coordinates, const Functional& functional,
                               std::span<const double> alpha, const std::function<void()>& poll);
 
   /// Pairs of points visited by all ranks, and the time that took the slowest one.
-  double pairs() const noexcept;
+  double pairs() const noexcept { return sums_.pairs(); }
   double seconds() const noexcept { return seconds_; }
 
  private:
@@ -40,8 +40,8 @@ class ExactSystem {
   const parallel::Communicator& comm_;
   StateRows state_;
   Covariance covariance_;
-  Rows rows_;                     // of all own points
-  std::vector<KernelSums> sums_;  // one per unknown field
+  Rows rows_;  // of all own points
+  KernelSums sums_;
   std::vector<double> lift_;      // own rows
   std::vector<double> diagonal_;  // own points: A less S' K S
   double seconds_ = 0;

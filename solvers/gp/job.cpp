@@ -106,13 +106,13 @@ void GpJob::advance(run::Context& context) {
 
 void GpJob::find_mean(run::Context& context) {
   const auto phase = context.timers.phase("mean");
-  PointMean exact;
+  PointMean sums;
   if (certificate_ && certificate_->exact()) {
-    exact = [&](std::span<const double> points, const Functional& functional) {
+    sums = [&](std::span<const double> points, const Functional& functional) {
       return certificate_->mean_at(points, functional, context.poll);
     };
   }
-  answer_ = answer(comm_, problem_, system_, mean_, time_after(time_steps()), context.poll, exact);
+  answer_ = answer(comm_, problem_, system_, mean_, time_after(time_steps()), context.poll, sums);
   for (const PredictedField& field : answer_->fields) {
     if (!field.error_known) continue;
     context.log(

@@ -182,9 +182,11 @@ TEST(Certificate, RefinementIsTheDenseAnswer) {
   for (int i = comm.rank(); i < 40; i += comm.size()) {
     points.insert(points.end(), {(i % 8 + 0.4) / 8, (i / 8 + 0.3) / 5});
   }
-  const auto mean = certificate.mean_at(points, [] {});
+  gp::Functional u;
+  u.value = 1;
+  const auto mean = certificate.mean_at(points, u, [] {});
   // The dense sums are collective over points of every rank, each for its own.
-  const double gap = largest_gap(comm, mean, dense.mean_at(points));
+  const double gap = largest_gap(comm, mean, dense.mean_at(points, u));
   double state_gap = 0, start_gap = 0;
   for (std::size_t p = 0; p < static_cast<std::size_t>(s.system.pattern.own); ++p) {
     const auto r = static_cast<std::size_t>(s.system.layout.first[p]);

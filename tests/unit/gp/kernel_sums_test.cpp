@@ -28,6 +28,7 @@ struct Everything {
   int dimension = 2;
   std::vector<Point> x;
   std::vector<std::vector<Functional>> functionals;
+  bool two_fields = false;  ///< each functional acts on the second field too, with other weights
 };
 
 enum class Mix { values, elliptic, first_order, everything };
@@ -55,7 +56,7 @@ std::vector<Functional> rows_of_point(Mix mix, int dimension, std::size_t point,
 Everything make(int dimension, Mix mix, std::size_t points, unsigned seed) {
   std::mt19937_64 generator(seed);
   std::uniform_real_distribution<double> uniform(0, 1);
-  Everything all{dimension, {}, {}};
+  Everything all{dimension, {}, {}, false};
   for (std::size_t p = 0; p < points; ++p) {
     Point x{};
     for (std::size_t a = 0; a < static_cast<std::size_t>(dimension); ++a) x[a] = uniform(generator);
@@ -64,6 +65,13 @@ Everything make(int dimension, Mix mix, std::size_t points, unsigned seed) {
     all.functionals.push_back(rows_of_point(mix, dimension, p, generator));
   }
   return all;
+}
+
+/// Weights of the last row on the second field: other kinds than on the first one.
+void add_second(Rows& rows, std::size_t row) {
+  const auto number = static_cast<double>(row);
+  rows.second.value.push_back(row % 3 == 0 ? 0 : std::cos(number));
+  rows.second.gradient[1].push_back(std::sin(number));
 }
 
 /// The points of one rank, not in their order. Rank 1 of two or more has no targets.
@@ -85,7 +93,10 @@ Part part(const Everything& all, const Communicator& comm, bool skip_one) {
     if (owner != comm.rank()) continue;
     add_point(result.rows, all.dimension, all.x[i], all.functionals[i]);
     result.ids.push_back(i);
-    for (std::size_t r = first[i]; r < first[i + 1]; ++r) result.row.push_back(r);
+    for (std::size_t r = first[i]; r < first[i + 1]; ++r) {
+      result.row.push_back(r);
+      if (all.two_fields) add_second(result.rows, r);
+    }
   }
   return result;
 }
@@ -96,8 +107,8 @@ double coefficient(std::size_t row, std::size_t vector) {
 }
 
 /// The sums at own target rows; what rank 0 of one rank finds for all is the reference of bits.
-std::vector<double> sums(const Communicator& comm, const Kernel& kernel, const Everything& sources,
-                         const Everything& targets, std::size_t vector) {
+std::vector<double> sums(const Communicator& comm, const gp::Prior& kernel,
+                         const Everything& sources, const Everything& targets, std::size_t vector) {
   const Part from = part(sources, comm, false), to = part(targets, comm, true);
   gp::KernelSums operation(comm, kernel, from.rows, from.ids,
                            static_cast<std::int64_t>(sources.x.size()));
@@ -113,7 +124,7 @@ struct Case {
   const char* name;
   int dimension;
   Mix mix;
-  Kernel kernel;
+  gp::Prior prior;
 };
 
 std::vector<Case> cases() {
@@ -129,7 +140,8 @@ std::vector<Case> cases() {
           {"everything in 3-D", 3, Mix::everything, radial(Family::matern_11_2, 0.5)},
           {"stretched", 2, Mix::elliptic, stretched},
           {"stretched, everything", 2, Mix::everything, stretched},
-          {"sum with a product", 2, Mix::everything, tensor}};
+          {"sum with a product", 2, Mix::everything, tensor},
+          {"two fields", 2, Mix::elliptic, {radial(Family::matern_7_2, 0.3), stretched}}};
 }
 
 /// Products with the whole block in extended precision, and the sums of the terms' magnitudes.
@@ -137,7 +149,7 @@ struct Reference {
   std::vector<double> value, size;
 };
 
-Reference reference(const Kernel& kernel, const Everything& sources, const Rows& targets,
+Reference reference(const gp::Prior& kernel, const Everything& sources, const Rows& targets,
                     std::size_t vector) {
   const auto self = Communicator::duplicate(MPI_COMM_SELF);
   const Part from = part(sources, self, false);
@@ -160,17 +172,18 @@ Reference reference(const Kernel& kernel, const Everything& sources, const Rows&
   return result;
 }
 
-// 600 points: two full tiles and a part of one. Both sides take the same derivatives, rounded alike,
-// and round products and sums differently: measured 6e-17 of the sum of all magnitudes.
+// 600 points: two full tiles and a part of one. Both sides take the same derivatives, rounded
+// alike, and round products and sums differently: measured 6e-17 of the sum of all magnitudes.
 TEST(KernelSums, AreProductsWithTheBlock) {
   const auto comm = Communicator::world();
   for (const Case& one : cases()) {
     SCOPED_TRACE(one.name);
-    const Everything sources = make(one.dimension, one.mix, 600, 1);
-    const Everything targets = make(one.dimension, one.mix, 90, 2);
-    const auto found = sums(comm, one.kernel, sources, targets, 0);
+    Everything sources = make(one.dimension, one.mix, 600, 1);
+    Everything targets = make(one.dimension, one.mix, 90, 2);
+    sources.two_fields = targets.two_fields = one.prior.second.has_value();
+    const auto found = sums(comm, one.prior, sources, targets, 0);
     const Rows rows = part(targets, comm, true).rows;
-    const Reference expected = reference(one.kernel, sources, rows, 0);
+    const Reference expected = reference(one.prior, sources, rows, 0);
     double worst = 0;
     for (std::size_t i = 0; i < found.size(); ++i) {
       worst = std::max(worst, std::abs(found[i] - expected.value[i]) / expected.size[i]);
@@ -186,13 +199,14 @@ TEST(KernelSums, HaveTheSameBitsOnAnyNumberOfRanks) {
   const auto self = Communicator::duplicate(MPI_COMM_SELF);
   for (const Case& one : cases()) {
     SCOPED_TRACE(one.name);
-    const Everything sources = make(one.dimension, one.mix, 600, 1);
-    const Everything targets = make(one.dimension, one.mix, 40, 2);
-    const auto alone = sums(self, one.kernel, sources, targets, 0);
+    Everything sources = make(one.dimension, one.mix, 600, 1);
+    Everything targets = make(one.dimension, one.mix, 40, 2);
+    sources.two_fields = targets.two_fields = one.prior.second.has_value();
+    const auto alone = sums(self, one.prior, sources, targets, 0);
     const Part all = part(targets, self, true);
     std::vector<double> by_row(alone.size());
     for (std::size_t i = 0; i < alone.size(); ++i) by_row[all.row[i]] = alone[i];
-    const auto found = sums(comm, one.kernel, sources, targets, 0);
+    const auto found = sums(comm, one.prior, sources, targets, 0);
     const Part mine = part(targets, comm, true);
     for (std::size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i], by_row[mine.row[i]]);
   }
@@ -257,7 +271,7 @@ TEST(KernelSums, GoRoundSeveralTimes) {
 TEST(KernelSums, OfNothingAreZero) {
   const auto comm = Communicator::world();
   const Kernel kernel = radial(Family::matern_5_2, 0.3);
-  const Everything none{2, {}, {}}, some = make(2, Mix::values, 5, 1);
+  const Everything none{2, {}, {}, false}, some = make(2, Mix::values, 5, 1);
   for (const double sum : sums(comm, kernel, none, some, 0)) EXPECT_EQ(sum, 0);
   EXPECT_TRUE(sums(comm, kernel, some, none, 0).empty());
 }
