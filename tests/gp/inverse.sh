@@ -48,6 +48,24 @@ expect_code 0 "darcy with wells"
 echo "error of w with twenty wells $(second wells error_l2)"
 expect_true "$(second wells error_l2) < $(second darcy1 error_l2)" "what the wells are worth"
 
+# Stopped between two steps of Gauss-Newton and continued: bitwise on the same number of ranks.
+mean=("${small[@]}" --set points.per_side=13 --set posterior.modes=0 --set posterior.samples=1)
+run 2 --output whole "${mean[@]}" darcy.yaml
+expect_code 0 "darcy, undisturbed"
+for ranks in 2 3; do
+  FAULT="usr1:rank=0:step=7" start 2 "stopped$ranks" "${mean[@]}" darcy.yaml
+  ended "stopped$ranks"
+  expect_code 75 "darcy, stopped by USR1"
+  run "$ranks" --restart auto --output "stopped$ranks" "${mean[@]}" darcy.yaml
+  expect_code 0 "darcy, restart on $ranks ranks"
+  for name in mean log_permeability/mean; do
+    apart=$("$COMPARE" whole/results.h5 "/predict/$name" "stopped$ranks/results.h5" "/predict/$name")
+    echo "$name: restart on $ranks ranks is $apart of the range apart"
+    expect_true "$apart <= 1e-9" "$name, restart on $ranks ranks"
+  done
+done
+expect_same_results whole stopped2 "darcy, bitwise on the same number of ranks"
+
 # A linear problem: one step; sparse against dense.
 run 2 --output source "${small[@]}" --set posterior.samples=1 --set posterior.modes=0 source.yaml
 expect_code 0 "source"
