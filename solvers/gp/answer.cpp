@@ -114,7 +114,8 @@ std::optional<std::vector<double>> mean_in_state(const parallel::Communicator& c
 std::vector<double> mean_at(const parallel::Communicator& comm, const Problem& problem,
                             System& system, std::span<const double> state,
                             const PredictedField& field, std::span<const double> rows,
-                            const std::function<void()>& poll) {
+                            const PointMean& exact, const std::function<void()>& poll) {
+  if (exact) return exact(rows, field.functional);
   if (problem.predict.grid.empty() && !problem.predict.points) {
     if (auto mean = mean_in_state(comm, system, state, field)) return *mean;
   }
@@ -221,13 +222,14 @@ std::vector<double> chosen_rows(const Answer& answer, const std::vector<std::siz
 }
 
 Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
-              std::span<const double> state, double time, const std::function<void()>& poll) {
+              std::span<const double> state, double time, const std::function<void()>& poll,
+              const PointMean& exact_mean) {
   Answer answer = wanted_points(comm, problem, system);
   const auto inside = inside_points(problem, answer);
   const std::vector<double> rows = chosen_rows(answer, inside);
   for (std::size_t f = 0; f < answer.fields.size(); ++f) {
     PredictedField& field = answer.fields[f];
-    const auto mean = mean_at(comm, problem, system, state, field, rows, poll);
+    const auto mean = mean_at(comm, problem, system, state, field, rows, exact_mean, poll);
     field.mean.assign(answer.own(), unknown);
     for (std::size_t i = 0; i < inside.size(); ++i) field.mean[inside[i]] = mean[i];
     const auto exact = exact_values(comm, problem, time, answer, inside, f);

@@ -42,12 +42,18 @@ struct Answer {
   std::size_t own() const noexcept { return points.size() / static_cast<std::size_t>(dimension); }
 };
 
+/// Collective. The mean of a functional of the unknown fields at any points (row-major).
+using PointMean =
+    std::function<std::vector<double>(std::span<const double>, const Functional& functional)>;
+
 /// Collective. Evaluates the posterior mean of all fields from the state (own rows) at the
 /// prediction points: the deck's grid (x fastest, then y, z; over the bounding box), its file, or
-/// the collocation points in the order of their ids. `time`: for the exact solution. Throws
+/// the collocation points in the order of their ids. `time`: for the exact solution.
+/// `exact_mean`: replaces what the state tells. Throws
 /// Error{input_data} on all ranks for points of a file outside the domain.
 Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
-              std::span<const double> state, double time, const std::function<void()>& poll);
+              std::span<const double> state, double time, const std::function<void()>& poll,
+              const PointMean& exact_mean = {});
 
 /// Collective. Makes or reads the prediction points and the exact solution there and forgets them,
 /// so that what is wrong with them is met before the solve. The system knows its dimension and,

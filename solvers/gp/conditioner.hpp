@@ -78,6 +78,13 @@ class Conditioner {
   /// for a mean: after a restart, or to stand where no solve was made. condition() does so too.
   virtual void adopt(const Measurements& measurements, const std::function<void()>& poll) = 0;
 
+  /// Collective, after condition() or adopt(). z close to (S' K S + R)^-1 r with the exact
+  /// covariance K, own points: a step of preconditioning for iterations with the exact matrix
+  /// (certificate.hpp), almost linear in r. Throws Error{not_converged} or Error{numerical} on all
+  /// ranks.
+  virtual void precondition(std::span<const double> r, std::span<double> z,
+                            const std::function<void()>& poll) = 0;
+
   // Eight vectors at once, under a prior of unit scale. C = Theta - Theta S (S' Theta S + R)^-1
   // S' Theta is the posterior covariance of the state.
 

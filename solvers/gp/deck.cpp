@@ -110,7 +110,15 @@ Table solve_table() {
                    .help = "begin the conjugate gradients at the solution of the last "
                            "Gauss-Newton step and, but for time steps, go only as far as the "
                            "linearisation deserves until the last step: often half the "
-                           "iterations; false: every step from the start to the tolerance"}}};
+                           "iterations; false: every step from the start to the tolerance"},
+                  {.key = "refine",
+                   .kind = Kind::integer,
+                   .default_value = "0",
+                   .range = "[0, 1000]",
+                   .help = "most steps that refine the last linear system with the exact "
+                           "covariance until its certified residual meets the tolerance, each "
+                           "over all pairs of points; the mean then comes by exact kernel sums; "
+                           "needs certify: true"}}};
 }
 
 void check_step(const Node& here, const Node&, Diagnostics& diagnostics) {
@@ -266,6 +274,20 @@ void check_data(const Node&, const Node& root, Diagnostics& diagnostics) {
                     "measurements have no time, so burgers takes none; remove the section");
 }
 
+void check_refine(const Node&, const Node& root, Diagnostics& diagnostics) {
+  const Node refine = root["solve"]["refine"];
+  if (refine.integer() == 0) return;
+  if (!root["certify"].flag()) {
+    diagnostics.error(refine,
+                      "refinement goes by the certified residual; add certify: true to the deck");
+  }
+  if (root["time"].present()) {
+    diagnostics.error(refine,
+                      "only the last linear system could be refined, and every time step has "
+                      "some; remove the key (certify: true tells the residual of the last one)");
+  }
+}
+
 // The same function, as far as a few points tell.
 bool equals(const std::string& formula, const std::vector<std::string>& variables,
             double (*function)(double)) {
@@ -337,8 +359,13 @@ input::Schema make_schema() {
        .table = data_table()},
       section("posterior", posterior_table(), "variance and samples; without it the mean alone",
               false),
-      section("inverse", inverse_table(), "a coefficient as a second unknown", false)};
-  for (const char* key : {"hyper", "certify"}) {
+      section("inverse", inverse_table(), "a coefficient as a second unknown", false),
+      {.key = "certify",
+       .kind = Kind::boolean,
+       .default_value = "false",
+       .help = "tell the residual of the last linear system under the exact covariance, by sums "
+               "over all pairs of points"}};
+  for (const char* key : {"hyper"}) {
     schema.root.hints.push_back({key, "not available yet; this version computes the mean"});
   }
   schema.root.checks = {check_shape,
@@ -357,7 +384,8 @@ input::Schema make_schema() {
                         check_data,
                         check_inverse,
                         check_unknown,
-                        check_data_fields};
+                        check_data_fields,
+                        check_refine};
   input::add_common_sections(schema);
   return schema;
 }
@@ -421,7 +449,9 @@ Problem problem_from(const input::Deck& deck) {
   problem.solve = {.tolerance = solve["tolerance"].real(),
                    .newton = solve["newton"].real(),
                    .max_newton = static_cast<int>(solve["max_newton"].integer()),
-                   .warm_start = solve["warm_start"].flag()};
+                   .warm_start = solve["warm_start"].flag(),
+                   .refine = static_cast<int>(solve["refine"].integer())};
+  problem.certify = deck["certify"].flag();
   if (deck["time"].present()) problem.time = time_from(deck["time"]);
   if (deck["posterior"].present()) problem.posterior = posterior_from(deck["posterior"]);
   if (!deck["data"].present()) return problem;

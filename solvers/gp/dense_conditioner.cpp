@@ -184,6 +184,15 @@ SolveReport DenseConditioner::condition(const Measurements& measurements, double
   return report;
 }
 
+void DenseConditioner::precondition(std::span<const double> r, std::span<double> z,
+                                    const std::function<void()>& /*poll*/) {
+  const auto n = static_cast<std::size_t>(total_), stride = round_up(n);
+  auto all = replicate(r, 1);
+  linear::solve_upper_transposed(n, matrix_.data(), stride, 1, all.data(), n);
+  linear::solve_upper(n, matrix_.data(), stride, 1, all.data(), n);
+  for (std::size_t p = 0; p < z.size(); ++p) z[p] = all[pattern_.ids[p]];
+}
+
 // k(rows, measurements) alpha.
 std::vector<double> DenseConditioner::sums(const Rows& rows) {
   const std::size_t n = alpha_.size(), stride = round_up(n);

@@ -28,6 +28,8 @@ class DenseConditioner final : public Conditioner {
   std::vector<double> mean_at(std::span<const double> coordinates,
                               const Functional& functional) override;
   void adopt(const Measurements& measurements, const std::function<void()>& poll) override;
+  void precondition(std::span<const double> r, std::span<double> z,
+                    const std::function<void()>& poll) override;
   void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   linear::BlockReport condition_block(std::span<const linear::Eight> values,

@@ -67,6 +67,8 @@ class GaussNewton {
   void state(std::span<double> rows) const;
   /// ... and G there: the posterior mean.
   void mean(std::span<double> rows) const;
+  /// Local. What the last evaluation of this object conditioned on.
+  const Measurements& measurements() const noexcept { return measurements_; }
 
  private:
   struct Callbacks;

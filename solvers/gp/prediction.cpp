@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "gp/certificate.hpp"
 #include "gp/equation.hpp"
 #include "gp/mean.hpp"
 
@@ -87,6 +88,15 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
   prediction.lines.push_back(
       fmt::format("{} functionals, about {:.0f} nonzeros per row of the factor", need.rows,
                   need.nonzeros_per_row));
+  if (problem.certify) {
+    prediction.checkpoint_bytes += Certificate::bytes(points, rows);
+    prediction.lines.push_back(fmt::format(
+        "certificate: {:.2g} pairs of points{}, about 5e8 per second and core",
+        static_cast<double>(points) * static_cast<double>(points),
+        problem.solve.refine > 0
+            ? fmt::format(", and as many again for each of up to {} steps", problem.solve.refine)
+            : ""));
+  }
   return prediction;
 }
 

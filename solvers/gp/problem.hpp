@@ -94,6 +94,8 @@ struct SolveSpec {
   /// Conjugate gradients begin at the last solve's solution and, but for time steps, stop early
   /// until the last step.
   bool warm_start = true;
+  /// Most steps that refine the last linear system's solution with the exact covariance.
+  int refine = 0;
 };
 
 struct TimeSpec {
@@ -137,6 +139,7 @@ struct Problem {
   std::optional<TimeSpec> time{};
   std::vector<DataSpec> data{};
   PredictSpec predict{};
+  bool certify = false;  ///< the last linear system's residual under the exact covariance
   std::optional<PosteriorSpec> posterior{};
   std::uint64_t seed = 1;  ///< of random numbers that belong to the solve
 

@@ -29,6 +29,9 @@ constexpr double most_move = 0.1;
 constexpr double forcing = 0.05;
 constexpr double almost = 4;
 
+// Distance for solves that precondition: to a residual of 0.015, the accuracy of the factors.
+constexpr double rough = 0.3;
+
 std::size_t width_of(const RowLayout& layout, std::size_t points) {
   std::int32_t width = 1;
   for (std::size_t p = 0; p < points; ++p) width = std::max(width, layout.rows_of(p));
@@ -415,6 +418,33 @@ SolveReport SparseConditioner::attempt(const Measurements& measurements, double 
   report.residual = size > 0 ? rest / size : rest;
   check_petsc(VecDot(data_.get(), alpha_.get(), &report.quadratic), "VecDot");
   return report;
+}
+
+// A rough solve with the big factor: as close to the exact matrix as the factor is to the
+// covariance, wherever the points lie and whatever the noise. (The small factor alone saves a
+// quarter of the steps on grids, but needs four times as many on scattered points or with noise.)
+void SparseConditioner::precondition(std::span<const double> r, std::span<double> z,
+                                     const std::function<void()>& poll) {
+  {
+    WriteArray to(data_.get());
+    for (std::size_t p = 0; p < r.size(); ++p) to[p] = r[p];
+  }
+  check_petsc(VecCopy(alpha_.get(), earlier_.get()), "VecCopy");
+  const bool solved = std::exchange(solved_, false);  // no warm start
+  const auto restore = [&] {
+    check_petsc(VecCopy(alpha_.get(), residual_.get()), "VecCopy");
+    check_petsc(VecCopy(earlier_.get(), alpha_.get()), "VecCopy");
+    solved_ = solved;
+  };
+  try {
+    solve(data_.get(), rough, poll);
+  } catch (...) {
+    restore();
+    throw;
+  }
+  restore();
+  const ReadArray from(residual_.get());
+  std::copy_n(from.data(), z.size(), z.begin());
 }
 
 double SparseConditioner::nonzeros_per_row() const {

@@ -40,6 +40,8 @@ class SparseConditioner final : public Conditioner {
   ConditionerMemory memory() const override;
   void remember(const ConditionerMemory& memory) override;
   void adopt(const Measurements& measurements, const std::function<void()>& poll) override;
+  void precondition(std::span<const double> r, std::span<double> z,
+                    const std::function<void()>& poll) override;
   void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   linear::BlockReport condition_block(std::span<const linear::Eight> values,

@@ -55,6 +55,8 @@ TEST(GpDeck, DefaultsOfTheSmallestDeck) {
   EXPECT_EQ(problem.solve.tolerance, 1e-8);
   EXPECT_EQ(problem.solve.newton, 1e-10);
   EXPECT_EQ(problem.solve.max_newton, 30);
+  EXPECT_EQ(problem.solve.refine, 0);
+  EXPECT_FALSE(problem.certify);
   EXPECT_FALSE(problem.time.has_value());
   EXPECT_TRUE(problem.data.empty());
   EXPECT_TRUE(problem.predict.grid.empty());
@@ -350,6 +352,13 @@ TEST(GpDeck, PrintedDefaultsAreADeck) {
   EXPECT_EQ(problem.equation.diffusion.expression, "1");
   EXPECT_EQ(std::get<GridLayout>(problem.layout).per_side, Counts{101});
   EXPECT_EQ(problem.prior.terms.at(0).factors.at(0).length, Numbers{0.3});
+}
+
+TEST(GpDeck, CertificateAndRefinement) {
+  const Problem problem = problem_of(small, {"certify=true", "solve.refine=7"});
+  EXPECT_TRUE(problem.certify);
+  EXPECT_EQ(problem.solve.refine, 7);
+  EXPECT_FALSE(problem_of(small, {"certify=false"}).certify);
 }
 
 }  // namespace
