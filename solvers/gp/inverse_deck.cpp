@@ -32,7 +32,9 @@ Unknown unknown_of(const Node& inverse) {
 const Table& inverse_table() {
   static const Table table{
       .name = "inverse",
-      .help = "A coefficient of the equation as a second unknown, found from measurements of u",
+      .help =
+          "A coefficient of the equation as a second unknown, found from measurements of u; take "
+          "factor.neighbours 5, for measurements are irregular points",
       .options = {
           {.key = "unknown",
            .kind = Kind::choice,
