@@ -73,8 +73,9 @@ const Table& hyper_table() {
       .options = {{.key = "fit",
                    .kind = Kind::texts,
                    .choices = {"length", "variance", "noise"},
-                   .help = "length: every number of the prior's lengths (a list fits anisotropy); "
-                           "variance: prior.variance; noise: that of `data`. Their values in the "
+                   .help = "length: every number of the prior's lengths (a list fits anisotropy), "
+                           "of both priors where there are two; variance: prior.variance; "
+                           "noise: that of `data`. Their values in the "
                            "deck are the first start",
                    .required = true,
                    .length = "[1, 3]",
@@ -138,6 +139,11 @@ void check_hyper(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (static_cast<std::int64_t>(fit.size()) != hyper["fit"].size()) {
     diagnostics.error(hyper["fit"], "found a word twice; name every one once");
   }
+  if (fit.contains("variance") && root["inverse"].present()) {
+    diagnostics.error(hyper["fit"],
+                      "found variance with a second unknown, whose prior has a "
+                      "variance of its own; fit length and noise");
+  }
   const bool data = root["data"].present();
   if (fit.contains("noise") && !data) {
     diagnostics.error(hyper["fit"],
@@ -177,8 +183,9 @@ void check_hyper_bounds(const Node&, const Node& root, Diagnostics& diagnostics)
   };
   const auto fit = fitted(root);
   if (fit.contains("length")) {
-    each_length(root["prior"],
-                [&](const Node& node, double length) { inside(node, length, "length"); });
+    const auto check = [&](const Node& node, double length) { inside(node, length, "length"); };
+    each_length(root["prior"], check);
+    if (root["inverse"].present()) each_length(root["inverse"]["prior"], check);
   }
   const Node variance = root["prior"]["variance"];
   if (fit.contains("variance") && variance.present() && root["data"].present()) {

@@ -21,53 +21,69 @@ constexpr double noise_range = 1e3, variance_range = 1e4, noise_spread = 10;
 constexpr std::array<double, 2> steps = {0.7548776662466927, 0.5698402909980532};
 constexpr double margin = 0.1;
 
-// Every length of a prior with the factor that it belongs to and its place there.
-template <class KernelLike, class Action>
-void each_length(KernelLike& kernel, const Action& action) {
-  for (auto& term : kernel.terms) {
-    for (auto& factor : term.factors) {
-      for (std::size_t i = 0; i < factor.length.size(); ++i) action(factor, i);
+// Every length of the priors with its kernel, the factor that it belongs to and its place there.
+template <class ProblemLike, class Action>
+void each_length(ProblemLike& problem, const Action& action) {
+  const auto visit = [&](auto& kernel) {
+    for (auto& term : kernel.terms) {
+      for (auto& factor : term.factors) {
+        for (std::size_t i = 0; i < factor.length.size(); ++i) action(kernel, factor, i);
+      }
     }
+  };
+  visit(problem.prior);
+  if (problem.equation.inverse) visit(problem.equation.inverse->prior);
+}
+
+struct LengthPlace {
+  const Kernel* kernel = nullptr;
+  const RadialFactor* factor = nullptr;
+  std::size_t entry = 0;      // of the factor
+  std::size_t in_kernel = 0;  // counted over the kernel
+  std::size_t of_kernel = 0;  // lengths of the kernel
+};
+
+std::vector<LengthPlace> length_places(const Problem& problem) {
+  std::vector<LengthPlace> places;
+  each_length(problem, [&](const Kernel& kernel, const RadialFactor& factor, std::size_t i) {
+    const bool same = !places.empty() && places.back().kernel == &kernel;
+    places.push_back({&kernel, &factor, i, same ? places.back().in_kernel + 1 : 0, 0});
+  });
+  for (LengthPlace& place : places) {
+    for (const LengthPlace& other : places) place.of_kernel += other.kernel == place.kernel;
   }
+  return places;
 }
 
-std::size_t count_lengths(const Kernel& kernel) {
-  std::size_t count = 0;
-  each_length(kernel, [&](const RadialFactor&, std::size_t) { ++count; });
-  return count;
-}
-
-std::string name_of_length(const Kernel& kernel, std::size_t index) {
+std::string name_of_length(const Problem& problem, const LengthPlace& place) {
   static constexpr std::array<char, 3> axes = {'x', 'y', 'z'};
-  if (count_lengths(kernel) == 1) return "length";
-  const bool one_factor = kernel.terms.size() == 1 && kernel.terms.front().factors.size() == 1;
-  if (one_factor) return fmt::format("length_{}", axes[index]);
-  return fmt::format("length_{}", index);
+  const bool second = place.kernel != &problem.prior;
+  const std::string name = second ? problem.equation.inverse->name + "_length" : "length";
+  if (place.of_kernel == 1) return name;
+  const auto& terms = place.kernel->terms;
+  const bool one_factor = terms.size() == 1 && terms.front().factors.size() == 1;
+  if (one_factor) return fmt::format("{}_{}", name, axes[place.entry]);
+  return fmt::format("{}_{}", name, place.in_kernel);
 }
 
 // Axes of the length: all that its factor sees, or the one it stands for in a list.
-std::vector<std::size_t> axes_of_length(const Kernel& kernel, std::size_t index,
-                                        std::size_t dimension) {
+std::vector<std::size_t> axes_of_length(const LengthPlace& place, std::size_t dimension) {
   std::vector<std::size_t> axes;
-  std::size_t count = 0;
-  each_length(kernel, [&](const RadialFactor& factor, std::size_t i) {
-    if (count++ != index) return;
-    for (std::size_t axis = 0; axis < dimension; ++axis) {
-      const bool own = factor.length.size() == 1 || axis == i;
-      if (own && depends_on(factor, static_cast<int>(axis))) axes.push_back(axis);
-    }
-    if (axes.empty()) axes.push_back(i);
-  });
+  for (std::size_t axis = 0; axis < dimension; ++axis) {
+    const bool own = place.factor->length.size() == 1 || axis == place.entry;
+    if (own && depends_on(*place.factor, static_cast<int>(axis))) axes.push_back(axis);
+  }
+  if (axes.empty()) axes.push_back(place.entry);
   return axes;
 }
 
-HyperSpec::Bounds length_bounds(const Kernel& kernel, std::size_t index,
-                                const std::vector<double>& extents, double points) {
+HyperSpec::Bounds length_bounds(const LengthPlace& place, const std::vector<double>& extents,
+                                double points) {
   const std::size_t d = extents.size();
   const double side = std::pow(points, 1 / static_cast<double>(d));
   HyperSpec::Bounds bounds{std::numeric_limits<double>::infinity(), 0};
   double squares = 0;
-  const auto axes = axes_of_length(kernel, index, d);
+  const auto axes = axes_of_length(place, d);
   for (const std::size_t axis : axes) {
     bounds.lower = std::min(bounds.lower, extents[axis] / side);
     squares += extents[axis] * extents[axis];
@@ -84,8 +100,9 @@ std::vector<HyperParameter> parameters_of(const Problem& problem, const HyperSpe
                                           bool variance) {
   using Kind = HyperParameter::Kind;
   std::vector<HyperParameter> parameters;
-  for (std::size_t i = 0; spec.length && i < count_lengths(problem.prior); ++i) {
-    parameters.push_back({Kind::length, i, name_of_length(problem.prior, i)});
+  const auto places = length_places(problem);
+  for (std::size_t i = 0; spec.length && i < places.size(); ++i) {
+    parameters.push_back({Kind::length, i, name_of_length(problem, places[i])});
   }
   if (variance) parameters.push_back({Kind::variance, 0, "variance"});
   if (spec.noise && (spec.shared_noise || problem.data.size() == 1)) {
@@ -100,7 +117,7 @@ std::vector<HyperParameter> parameters_of(const Problem& problem, const HyperSpe
 
 HyperValues values_of(const Problem& problem) {
   HyperValues values;
-  each_length(problem.prior, [&](const RadialFactor& factor, std::size_t i) {
+  each_length(problem, [&](const Kernel&, const RadialFactor& factor, std::size_t i) {
     values.lengths.push_back(factor.length[i]);
   });
   values.variance = problem.variance;
@@ -110,8 +127,9 @@ HyperValues values_of(const Problem& problem) {
 
 void set_values(Problem& problem, const HyperValues& to) {
   std::size_t next = 0;
-  each_length(problem.prior,
-              [&](RadialFactor& factor, std::size_t i) { factor.length[i] = to.lengths[next++]; });
+  each_length(problem, [&](Kernel&, RadialFactor& factor, std::size_t i) {
+    factor.length[i] = to.lengths[next++];
+  });
   problem.variance = to.variance;
   for (std::size_t i = 0; i < problem.data.size(); ++i) problem.data[i].noise = to.noise[i];
 }
@@ -174,7 +192,7 @@ HyperSpec::Bounds bounds_of(const HyperParameter& parameter, const Problem& prob
   switch (parameter.kind) {
     case HyperParameter::Kind::length:
       if (spec.length_bounds) return *spec.length_bounds;
-      bounds = length_bounds(problem.prior, parameter.index, extents, points);
+      bounds = length_bounds(length_places(problem)[parameter.index], extents, points);
       break;
     case HyperParameter::Kind::variance:
       if (spec.variance_bounds) return *spec.variance_bounds;

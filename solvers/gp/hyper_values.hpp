@@ -23,7 +23,7 @@ struct HyperParameter {
 
 /// All that a fit may change in a problem.
 struct HyperValues {
-  std::vector<double> lengths;     ///< in the order of the prior's terms, factors and axes
+  std::vector<double> lengths;     ///< in the order of priors, terms, factors and axes
   std::optional<double> variance;  ///< as Problem::variance
   std::vector<double> noise;       ///< of the entries of data
 };

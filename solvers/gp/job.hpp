@@ -15,18 +15,24 @@
 
 namespace mensura::gp {
 
+class Certificate;
 class GaussNewton;
+class PosteriorStage;
+class StateBlocks;
 struct NewtonStep;
+struct PosteriorState;
 
 /// A GP solve as a batch job: set-up, fit of hyper-parameters where wanted, Gauss-Newton steps or
-/// time steps, mean.
+/// time steps, certificate, mean, posterior.
 class GpJob : public run::Job {
  public:
   /// Local and cheap. The communicator must outlive the job.
   GpJob(Problem problem, const parallel::Communicator& comm);
   ~GpJob() override;
 
-  bool finished() const override { return answer_.has_value() && !failed_; }
+  bool finished() const override {
+    return answer_.has_value() && !failed_ && (!problem_.posterior || complete_);
+  }
   void advance(run::Context& context) override;
   run::Progress progress() const override;
   void save(output::CheckpointWriter& checkpoint) const override;
@@ -39,7 +45,7 @@ class GpJob : public run::Job {
   }
   /// A fit may set up again, which ends at a safe point as all else does.
   bool setting_up() const override { return !system_.ready() && !(fit_ && fit_->moved()); }
-  bool converged() const override { return !stalled_; }
+  bool converged() const override;
   std::int64_t checkpoint_bytes() const override;
 
   /// Local. The mean, once the job is finished; that of the last good step when a solve failed.
@@ -54,22 +60,24 @@ class GpJob : public run::Job {
   void newton_step(run::Context& context);
   void time_step(run::Context& context);
   void note(const NewtonStep& step, double time, run::Context& context);
-  std::string complaint(const NewtonStep& step) const;
-  std::string slow_steps() const;
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
   bool fits() const { return fit_ && !fit_->finished(); }
+  void finish_solve(run::Context& context);
+  void make_certificate();
+  StateBlocks state_blocks() const;
+  void find_mean(run::Context& context);
+  void find_posterior(run::Context& context);
+  double quadratic() const;
   double scale() const;
   void record_evidence(output::Record& record) const;
-  std::vector<std::uint64_t> own_ids() const;
-  std::vector<double> to_state_blocks(std::span<const double> rows) const;
-  std::vector<double> from_state_blocks(std::span<const double> block) const;
 
   Problem problem_;
   const parallel::Communicator& comm_;
   System system_;
   std::unique_ptr<HyperFit> fit_;  // where there is something to fit
   std::unique_ptr<GaussNewton> newton_;
+  std::unique_ptr<Certificate> certificate_;  // once solved, where the deck asks for it
   std::unique_ptr<Restored> restored_;
   std::vector<HistoryEntry> history_;
   std::vector<double> mean_;     // own rows: posterior mean of the state
@@ -79,6 +87,9 @@ class GpJob : public run::Job {
   bool stalled_ = false;  // Gauss-Newton took its last step without converging
   bool failed_ = false;   // a step was not finished; answer_ is of the one before
   std::optional<Answer> answer_;
+  std::unique_ptr<PosteriorStage> posterior_;
+  std::unique_ptr<PosteriorState> restored_posterior_;
+  bool complete_ = false;  // answer_ has the posterior
 };
 
 }  // namespace mensura::gp

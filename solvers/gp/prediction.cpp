@@ -5,7 +5,9 @@
 
 #include <cmath>
 
+#include "gp/certificate.hpp"
 #include "gp/equation.hpp"
+#include "gp/mean.hpp"
 
 namespace mensura::gp {
 
@@ -49,6 +51,11 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
                                  (bytes_per_point + determinant_bytes + 120.0 * rows) * points) /
                                     ranks +
                                 sizeof(double) * block * block);
+  if (!problem.predict.grid.empty() || problem.predict.points) {
+    const auto share = static_cast<std::int64_t>(points / ranks);
+    result.bytes_per_rank += static_cast<std::int64_t>(
+        Interpolation::bytes(size.dimension, rows, mean_targets_at_once(share), 1));
+  }
   return result;
 }
 
@@ -85,6 +92,15 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
   prediction.lines.push_back(
       fmt::format("{} functionals, about {:.0f} nonzeros per row of the factor", need.rows,
                   need.nonzeros_per_row));
+  if (problem.certify) {
+    prediction.checkpoint_bytes += Certificate::bytes(points, rows);
+    prediction.lines.push_back(fmt::format(
+        "certificate: {:.2g} pairs of points{}, about 5e8 per second and core",
+        static_cast<double>(points) * static_cast<double>(points),
+        problem.solve.refine > 0
+            ? fmt::format(", and as many again for each of up to {} steps", problem.solve.refine)
+            : ""));
+  }
   return prediction;
 }
 

@@ -186,7 +186,8 @@ const Table& prior_table() {
                      .help = "multiplies the kernel; without it the value of largest evidence. "
                              "Where all data are exact the mean does not depend on it and the "
                              "estimate costs nothing; with noisy `data` it weighs prior against "
-                             "noise, and the estimate takes about eight solves",
+                             "noise, and the estimate takes about eight solves. With a second "
+                             "unknown, whose prior has a variance of its own: 1 without it",
                      .example = "1"}};
     made.variants = {{.key = "kernel",
                       .default_value = default_family,
@@ -226,6 +227,41 @@ Kernel kernel_from(const Node& prior) {
   return kernel;
 }
 
+Kernel scaled_kernel_from(const Node& prior) {
+  Kernel kernel = kernel_from(prior);
+  if (!prior["variance"].present()) return kernel;
+  for (KernelTerm& term : kernel.terms) term.weight *= prior["variance"].real();
+  return kernel;
+}
+
+namespace {
+
+// The priors of all unknowns.
+std::vector<Node> priors_of(const Node& root) {
+  std::vector<Node> priors = {root["prior"]};
+  if (root["inverse"].present()) priors.push_back(root["inverse"]["prior"]);
+  return priors;
+}
+
+void check_one_prior(const Node& prior, int dimension, Diagnostics& diagnostics) {
+  std::array<bool, 3> covered{};
+  each_factor(prior, [&](const Node& section, const RadialFactor& factor) {
+    if (factor.axes.empty()) covered.fill(true);
+    if (has_key(section, "axes")) check_one_axes(section["axes"], dimension, diagnostics);
+    for (const int axis : factor.axes) covered[static_cast<std::size_t>(axis)] = true;
+  });
+  for (int axis = 0; axis < dimension; ++axis) {
+    if (covered[static_cast<std::size_t>(axis)]) continue;
+    diagnostics.error(prior,
+                      fmt::format("no factor depends on axis {}: the prior is constant along it; "
+                                  "add the axis to `axes` of a factor",
+                                  axis));
+  }
+}
+
+}  // namespace
+
+// Of a second unknown no equation takes more than the gradient, which every kernel has.
 void check_smoothness(const Node&, const Node& root, Diagnostics& diagnostics) {
   const std::string& equation = root["equation"]["name"].text();
   each_factor(root["prior"], [&](const Node& section, const RadialFactor& factor) {
@@ -241,32 +277,21 @@ void check_smoothness(const Node&, const Node& root, Diagnostics& diagnostics) {
 void check_lengths(const Node&, const Node& root, Diagnostics& diagnostics) {
   const int dimension = dimension_of(root);
   if (dimension == 0) return;
-  each_factor(root["prior"], [&](const Node& section, const RadialFactor& factor) {
+  const FactorAction check = [&](const Node& section, const RadialFactor& factor) {
     const auto size = static_cast<int>(factor.length.size());
     if (size == 1 || size == dimension) return;
     diagnostics.error(section["length"],
                       fmt::format("found {} lengths in dimension {}; give one number, or one per "
                                   "axis of the domain",
                                   size, dimension));
-  });
+  };
+  for (const Node& prior : priors_of(root)) each_factor(prior, check);
 }
 
 void check_axes(const Node&, const Node& root, Diagnostics& diagnostics) {
   const int dimension = dimension_of(root);
   if (dimension == 0) return;
-  std::array<bool, 3> covered{};
-  each_factor(root["prior"], [&](const Node& section, const RadialFactor& factor) {
-    if (factor.axes.empty()) covered.fill(true);
-    if (has_key(section, "axes")) check_one_axes(section["axes"], dimension, diagnostics);
-    for (const int axis : factor.axes) covered[static_cast<std::size_t>(axis)] = true;
-  });
-  for (int axis = 0; axis < dimension; ++axis) {
-    if (covered[static_cast<std::size_t>(axis)]) continue;
-    diagnostics.error(root["prior"],
-                      fmt::format("no factor depends on axis {}: the prior is constant along it; "
-                                  "add the axis to `axes` of a factor",
-                                  axis));
-  }
+  for (const Node& prior : priors_of(root)) check_one_prior(prior, dimension, diagnostics);
 }
 
 }  // namespace mensura::gp

@@ -17,8 +17,10 @@ const input::Table& prior_table();
 void each_length(const input::Node& prior,
                  const std::function<void(const input::Node& node, double length)>& action);
 
-/// Local. The kernel of a checked deck.
+/// Local. The kernel of a checked deck, without and with the variance that multiplies it (1 where
+/// there is none).
 Kernel kernel_from(const input::Node& prior);
+Kernel scaled_kernel_from(const input::Node& prior);
 
 /// Checks across keys: every factor smooth enough for the equation; lengths and axes that fit the
 /// dimension of the problem, and no axis that the prior does not see.

@@ -25,7 +25,7 @@ class SparseConditioner final : public Conditioner {
  public:
   /// Collective. Factors the big matrix. All references must outlive the conditioner.
   SparseConditioner(const parallel::Communicator& comm, const Pattern& pattern,
-                    const RowLayout& layout, const RowWeights& weights, const Kernel& prior,
+                    const RowLayout& layout, const RowWeights& weights, const Prior& prior,
                     const FactorSpec& factor, const SolveSpec& solve,
                     const std::function<void()>& poll);
 
@@ -38,16 +38,18 @@ class SparseConditioner final : public Conditioner {
   /// That of the small factor, corrected by stochastic Lanczos quadrature (reference
   /// gp_evidence_frequencies 1.2 (b)) with the same eight vectors of random signs for all priors.
   LogDeterminant log_determinant(const std::function<void()>& poll) override;
-  std::vector<double> mean_at(std::span<const double>) override { return {}; }
+  std::vector<double> mean_at(std::span<const double>, const Functional&) override { return {}; }
   ConditionerMemory memory() const override;
   void remember(const ConditionerMemory& memory) override;
   void adopt(const Measurements& measurements, const std::function<void()>& poll) override;
+  void precondition(std::span<const double> r, std::span<double> z,
+                    const std::function<void()>& poll) override;
   void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   linear::BlockReport condition_block(std::span<const linear::Eight> values,
                                       std::span<linear::Eight> rows, double tolerance,
                                       const std::function<void()>& poll) override;
-  linear::BlockReport apply_posterior(std::span<linear::Eight> rows, double tolerance,
+  linear::BlockReport apply_posterior(std::span<linear::Eight> rows, const AllowedError& allowed,
                                       const std::function<void()>& poll) override;
   double nonzeros_per_row() const override;
   void record(output::Value& entry) const override;
@@ -70,7 +72,7 @@ class SparseConditioner final : public Conditioner {
   void apply_preconditioner(std::span<const linear::Eight> x, std::span<linear::Eight> y);
   void make_blocks();
   linear::BlockReport solve_block(std::span<const linear::Eight> values,
-                                  std::span<linear::Eight> alpha, double tolerance,
+                                  std::span<linear::Eight> alpha, const linear::BlockGoal& goal,
                                   const std::function<void()>& poll);
   void make_solver();
   void aim();

@@ -8,6 +8,7 @@
 
 #include "gp/collocation.hpp"
 #include "gp/dense_conditioner.hpp"
+#include "gp/equation_rows.hpp"
 #include "gp/field.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
@@ -24,7 +25,7 @@ constexpr double precise_noise = 1e-3;
 
 // Axes are made comparable by powers of two, which change no bit of a coordinate's mantissa.
 std::vector<double> axis_scale_of(const Problem& problem, int dimension) {
-  const auto lengths = axis_lengths(problem.prior, dimension);
+  const auto lengths = axis_lengths(problem.priors(), dimension);
   const double shortest = *std::min_element(lengths.begin(), lengths.end());
   std::vector<double> scale;
   for (const double length : lengths) {
@@ -34,9 +35,11 @@ std::vector<double> axis_scale_of(const Problem& problem, int dimension) {
 }
 
 std::vector<std::uint8_t> precise_data(const Problem& problem) {
-  const double variance = prior_variance(problem.prior) * problem.variance.value_or(1);
+  const Prior prior = problem.priors();
   std::vector<std::uint8_t> precise;
   for (const DataSpec& data : problem.data) {
+    const double variance =
+        prior_variance(data.of_second ? *prior.second : prior.first) * problem.variance.value_or(1);
     precise.push_back(data.noise * data.noise <= precise_noise * variance ? 1 : 0);
   }
   return precise;
@@ -143,42 +146,21 @@ void System::prepare_equation(run::Context& context) {
   }
   equation_->prepare(comm_, interior);
   layout_ = make_layout(comm_, *pattern_, {1, equation_->state_rows(), 1});
-  make_weights(interior.count());
+  weights_ = equation_rows(*pattern_, layout_, *equation_,
+                           [&](std::uint64_t id) { return measured_functional(id); });
   take_fingerprint();
 }
 
-void System::make_weights(std::size_t prepared) {
-  const auto rows = static_cast<std::size_t>(layout_.local());
-  const auto d = static_cast<std::size_t>(dimension_);
-  const FunctionalKinds kinds = equation_->kinds();
-  weights_.value.assign(rows, 0.0);
-  if (kinds.laplacian) weights_.laplacian.assign(rows, 0.0);
-  for (std::size_t a = 0; kinds.gradient && a < d; ++a) weights_.gradient[a].assign(rows, 0.0);
-  for (std::size_t a = 0; kinds.hessian && a < d * (d + 1) / 2; ++a) {
-    weights_.hessian[a].assign(rows, 0.0);
-  }
-  std::size_t interior = 0;
-  for (std::size_t p = 0; p < pattern_->ids.size(); ++p) {
-    const auto first = static_cast<std::size_t>(layout_.first[p]);
-    if (pattern_->kind(p) != PointKind::interior) {
-      weights_.value[first] = 1;
-      continue;
+// What a boundary or data point measures.
+Functional System::measured_functional(std::uint64_t id) const {
+  std::int64_t row = static_cast<std::int64_t>(id) - counts_[0] - counts_[1];
+  for (std::size_t i = 0; i < data_counts_.size() && row >= 0; ++i) {
+    if (row < data_counts_[i]) {
+      return problem_.data[i].of_second ? value_of_second() : value_of_u();
     }
-    for (int r = 0; r < equation_->state_rows(); ++r) {
-      const Functional f = equation_->functional(interior, r);
-      const std::size_t row = first + static_cast<std::size_t>(r);
-      weights_.value[row] = f.value;
-      if (kinds.laplacian) weights_.laplacian[row] = f.laplacian;
-      for (std::size_t a = 0; kinds.gradient && a < d; ++a) {
-        weights_.gradient[a][row] = f.gradient[a];
-      }
-      for (std::size_t a = 0; kinds.hessian && a < d * (d + 1) / 2; ++a) {
-        weights_.hessian[a][row] = f.hessian[a];
-      }
-    }
-    ++interior;
+    row -= data_counts_[i];
   }
-  parallel::require(interior == prepared, "every interior point was prepared");
+  return value_of_u();
 }
 
 void System::take_fingerprint() {
@@ -289,11 +271,11 @@ void System::make_conditioner(run::Context& context) {
   conditioner_.reset();  // the new one takes its place in memory
   if (problem_.factor.method == FactorMethod::dense) {
     conditioner_ = std::make_unique<DenseConditioner>(comm_, *pattern_, layout_, weights_,
-                                                      problem_.prior, problem_.factor.nugget);
+                                                      problem_.priors(), problem_.factor.nugget);
     return;
   }
   conditioner_ =
-      std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.prior,
+      std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.priors(),
                                           problem_.factor, problem_.solve, context.poll);
 }
 
@@ -306,6 +288,12 @@ void System::record(output::Value& root) const {
   entry["prior"] = describe(problem_.prior);
   entry["ordering_rounds"] = rounds_;
   root["points"] = std::move(entry);
+  if (problem_.equation.inverse) {
+    output::Value inverse;
+    inverse["unknown"] = problem_.equation.inverse->name;
+    inverse["prior"] = describe(problem_.equation.inverse->prior);
+    root["inverse"] = std::move(inverse);
+  }
   if (conditioner_) {
     output::Value factor;
     conditioner_->record(factor);

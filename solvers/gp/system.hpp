@@ -10,6 +10,7 @@
 #include "gp/pattern.hpp"
 #include "gp/problem.hpp"
 #include "gp/rows.hpp"
+#include "gp/state_rows.hpp"
 #include "parallel/communicator.hpp"
 #include "run/job.hpp"
 
@@ -38,6 +39,9 @@ class System {
   const Pattern& pattern() const { return *pattern_; }
   const RowLayout& layout() const { return layout_; }
   const RowWeights& weights() const { return weights_; }
+  StateRows state_rows() const {
+    return {*pattern_, layout_, weights_, problem_.priors(), problem_.factor.nugget, axis_scale_};
+  }
   Equation& equation() { return *equation_; }
   const Equation& equation() const { return *equation_; }
   Conditioner& conditioner() { return *conditioner_; }
@@ -64,7 +68,7 @@ class System {
   void find_pattern(run::Context& context);
   void prepare_equation(run::Context& context);
   void factor(run::Context& context);
-  void make_weights(std::size_t prepared);
+  Functional measured_functional(std::uint64_t id) const;
   void take_fingerprint();
 
   const Problem& problem_;
