@@ -20,7 +20,7 @@ constexpr std::size_t lanes = 8;
 // Relative accuracies (conditioner.hpp). Two unknowns may know very different shares of their
 // priors' deviations, and what is small beside one must be small beside the other: with 0.02
 // variances of a pressure came out too large by factors.
-constexpr double mode_accuracy = 1e-4, form_accuracy = 1e-4;
+constexpr double mode_accuracy = 0.02, mode_accuracy_of_two = 1e-4, form_accuracy = 1e-4;
 // Error of samples at a row, relative to the posterior's deviation and at most that of the prior's.
 constexpr double sample_accuracy = 0.02;
 // Eigenvalues of T below this share of the largest are rounding and the solves' tolerance.
@@ -155,8 +155,12 @@ void Posterior::find_modes(std::int64_t block, const std::function<void()>& poll
   const auto b = static_cast<std::size_t>(block);
   std::vector<Eight> rows = scaled_rows(range_[b]);
   const double spread = std::sqrt(static_cast<double>(value_total_));
+  const bool two = comm_.max(static_cast<std::int64_t>(std::ranges::any_of(
+                       value_rows_, [](const ValueRow& row) { return row.field == 1; }))) > 0;
   report_.iterations.push_back(
-      conditioner_.apply_posterior(rows, image_to(mode_accuracy, spread), poll).iterations);
+      conditioner_
+          .apply_posterior(rows, image_to(two ? mode_accuracy_of_two : mode_accuracy, spread), poll)
+          .iterations);
   modes_.push_back(targets_.values(rows));
   const auto column = linear::inner_products(comm_, range_, {scaled_values(rows)});
   const std::size_t n = lanes * range_.size();
