@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// Include in .cpp files and in headers of concern inside this folder only (PETSc types).
 #pragma once
 
 #include <cstdint>
@@ -6,25 +7,19 @@
 #include <span>
 #include <vector>
 
-#include "gp/kernel.hpp"
-#include "gp/pattern.hpp"
-#include "gp/rows.hpp"
+#include "gp/interpolation.hpp"
 #include "parallel/communicator.hpp"
 
 namespace mensura::gp {
 
-/// Collective. Posterior mean of u at any points: each is appended to the order as a pure value and
-/// conditioned on the state of its nearest points, all their rows (reference gp_pde 3.2 (i)); at a
-/// point of the cloud the state itself. The neighbours are exact and rank-independent.
-/// `coordinates`: row-major, this rank's block [r m / P, (r + 1) m / P) of the `total` points.
-/// `axis_scale`: powers of two that make the axes comparable. `state`: own rows. Returns the mean
-/// for the same block. Throws Error{numerical} on all ranks when a neighbourhood's covariance is
-/// not positive definite.
-std::vector<double> local_mean(const parallel::Communicator& comm, const Pattern& pattern,
-                               const RowLayout& layout, const RowWeights& weights,
-                               const Kernel& prior, double nugget,
-                               std::span<const double> axis_scale, std::span<const double> state,
-                               std::span<const double> coordinates, std::int64_t total,
+/// Collective. Posterior mean of u at any points from the state (own rows), by an Interpolation
+/// whose weights are held for a piece of the points at a time. `targets`: row-major, any number per
+/// rank. Returns the mean there. Throws as the Interpolation.
+std::vector<double> local_mean(const parallel::Communicator& comm, const StateRows& space,
+                               std::span<const double> state, std::span<const double> targets,
                                const std::function<void()>& poll);
+
+/// Local. How many of its points a rank with so many collocation points takes at a time.
+std::int64_t mean_targets_at_once(std::int64_t points);
 
 }  // namespace mensura::gp

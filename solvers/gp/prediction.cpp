@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "gp/equation.hpp"
+#include "gp/mean.hpp"
 
 namespace mensura::gp {
 
@@ -45,6 +46,11 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
   result.bytes_per_rank = static_cast<std::int64_t>(
       (bytes_per_nonzero * nonzeros + (bytes_per_point + 120.0 * rows) * points) / ranks +
       sizeof(double) * block * block);
+  if (!problem.predict.grid.empty() || problem.predict.points) {
+    const auto share = static_cast<std::int64_t>(points / ranks);
+    result.bytes_per_rank += static_cast<std::int64_t>(
+        Interpolation::bytes(size.dimension, rows, mean_targets_at_once(share), 1));
+  }
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include "gp/pattern.hpp"
 #include "gp/problem.hpp"
 #include "gp/rows.hpp"
+#include "gp/state_rows.hpp"
 #include "parallel/communicator.hpp"
 #include "run/job.hpp"
 
@@ -31,6 +32,9 @@ class System {
   const Pattern& pattern() const { return *pattern_; }
   const RowLayout& layout() const { return layout_; }
   const RowWeights& weights() const { return weights_; }
+  StateRows state_rows() const {
+    return {*pattern_, layout_, weights_, problem_.prior, problem_.factor.nugget, axis_scale_};
+  }
   Equation& equation() { return *equation_; }
   const Equation& equation() const { return *equation_; }
   Conditioner& conditioner() { return *conditioner_; }

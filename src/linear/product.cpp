@@ -59,8 +59,8 @@ BlockProduct::BlockProduct(const parallel::Communicator& comm, Mat matrix) : com
 void BlockProduct::multiply(std::span<const Eight> x, std::span<Eight> y) {
   const View view(matrix_.get());
   const LocalPattern& pattern = view.rows.pattern;
-  parallel::require(std::ssize(x) == pattern.rows && x.size() == y.size(),
-                    "a block has all local rows");
+  parallel::require(std::ssize(x) == view.columns && std::ssize(y) == pattern.rows,
+                    "blocks have all local columns and rows");
   for (std::size_t i = 0; i < items_.size(); ++i) {
     outbox_[i] = x[static_cast<std::size_t>(items_[i])];
   }
@@ -80,8 +80,8 @@ void BlockProduct::multiply(std::span<const Eight> x, std::span<Eight> y) {
 void BlockProduct::multiply_transposed(std::span<const Eight> x, std::span<Eight> y) {
   const View view(matrix_.get());
   const LocalPattern& pattern = view.rows.pattern;
-  parallel::require(std::ssize(x) == pattern.rows && x.size() == y.size(),
-                    "a block has all local rows");
+  parallel::require(std::ssize(x) == pattern.rows && std::ssize(y) == view.columns,
+                    "blocks have all local rows and columns");
   std::ranges::fill(y, Eight{});
   std::ranges::fill(ghosts_, Eight{});
   for (std::int32_t row = 0; row < pattern.rows; ++row) {

@@ -14,15 +14,15 @@
 
 namespace mensura::linear {
 
-/// Products of a square distributed matrix (MATMPIAIJ or MATSEQAIJ) and its transpose with eight
-/// vectors at once, which read the matrix and send messages once. Keeps a reference to the matrix
-/// and reads its current values; the structure stays that of the set-up. The communicator outlives
-/// it. Results on one number of ranks are bitwise repeatable.
+/// Products of a distributed matrix (MATMPIAIJ or MATSEQAIJ) and its transpose with eight vectors
+/// at once, which read the matrix and send messages once. Keeps a reference to the matrix and reads
+/// its current values; the structure stays that of the set-up. The communicator outlives it.
+/// Results on one number of ranks are bitwise repeatable.
 class BlockProduct {
  public:
   BlockProduct(const parallel::Communicator& comm, Mat matrix);  ///< Collective.
 
-  /// Collective. y = A x and y = A' x; one entry for every local row, x and y apart.
+  /// Collective. y = A x and y = A' x; one entry for every local column and row, x and y apart.
   void multiply(std::span<const Eight> x, std::span<Eight> y);
   void multiply_transposed(std::span<const Eight> x, std::span<Eight> y);
 

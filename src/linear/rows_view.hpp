@@ -78,12 +78,13 @@ struct View {
       : blocks(blocks_of(matrix)), owned(blocks.owned), ghosts(blocks.ghosts) {
     PetscInt height = 0, width = 0;
     check_petsc(MatGetLocalSize(matrix, &height, &width), "MatGetLocalSize");
-    parallel::require(height == width, "rows and columns are distributed alike");
+    columns = static_cast<std::int32_t>(width);
     rows.pattern.rows = static_cast<std::int32_t>(height);
     rows.pattern.begin = owned.begin();
     rows.pattern.column = owned.column();
     rows.value = owned.value();
-    check_petsc(MatGetOwnershipRanges(matrix, &rows.pattern.rank_begin), "MatGetOwnershipRanges");
+    check_petsc(MatGetOwnershipRangesColumn(matrix, &rows.pattern.rank_begin),
+                "MatGetOwnershipRangesColumn");
     if (blocks.ghosts == nullptr) return;
     check_petsc(MatGetSize(blocks.ghosts, nullptr, &width), "MatGetSize");
     rows.pattern.ghosts = static_cast<std::int32_t>(width);
@@ -96,6 +97,7 @@ struct View {
   Blocks blocks;
   Reader owned, ghosts;
   LocalRows rows;
+  std::int32_t columns = 0;  // that this rank owns
 };
 
 }  // namespace mensura::linear

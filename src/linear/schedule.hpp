@@ -26,7 +26,7 @@ struct LocalPattern {
   const PetscInt* ghost_begin = nullptr;   ///< [rows + 1] into ghost_column, or null without ghosts
   const PetscInt* ghost_column = nullptr;  ///< ascending inside a row
   const PetscInt* ghost_ids = nullptr;
-  const PetscInt* rank_begin = nullptr;  ///< [ranks + 1] first global row of every rank
+  const PetscInt* rank_begin = nullptr;  ///< [ranks + 1] first global column of every rank
 
   std::span<const PetscInt> columns(std::int32_t row) const noexcept {
     return {column + begin[row], static_cast<std::size_t>(begin[row + 1] - begin[row])};

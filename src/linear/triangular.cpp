@@ -212,7 +212,11 @@ struct TriangularSolver::State {
 void TriangularSolver::State::plan(std::span<const std::int32_t> elimination,
                                    const std::function<void()>& poll) {
   std::unique_ptr<View> now;
-  parallel::agree(comm, [&] { now = std::make_unique<View>(lower.get()); });
+  parallel::agree(comm, [&] {
+    now = std::make_unique<View>(lower.get());
+    parallel::require(now->columns == now->rows.pattern.rows,
+                      "triangular solve: rows and columns are distributed alike");
+  });
   schedule = make_schedule(comm, now->rows.pattern, elimination, poll);
   rows = now->rows.pattern.rows;
   ghosts = now->rows.pattern.ghosts;

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -60,10 +59,10 @@ std::vector<double> sites(const Communicator& comm, int dimension, std::int64_t 
 
 std::vector<double> local_mean(const Communicator& comm, const SmallSystem& system,
                                const gp::Kernel& prior, std::span<const double> state,
-                               std::span<const double> x, std::int64_t total) {
+                               std::span<const double> x) {
   const std::vector<double> scale(static_cast<std::size_t>(system.pattern.dimension), 1.0);
-  return gp::local_mean(comm, system.pattern, system.layout, system.weights, prior, nugget, scale,
-                        state, x, total, [] {});
+  return gp::local_mean(comm, {system.pattern, system.layout, system.weights, prior, nugget, scale},
+                        state, x, [] {});
 }
 
 struct Errors {
@@ -80,7 +79,7 @@ Errors compare(const Communicator& comm, int dimension, int side, const gp::Kern
   std::vector<double> state(static_cast<std::size_t>(system.layout.own));
   dense.condition(measure(system), 0, state, [] {});
   const auto x = sites(comm, dimension, total);
-  const auto found = local_mean(comm, system, prior, state, x, total);
+  const auto found = local_mean(comm, system, prior, state, x);
   const auto exact = dense.mean_at(x);
   EXPECT_EQ(found.size(), exact.size());
   std::array<parallel::ExactSum, 2> sums;
@@ -143,43 +142,10 @@ TEST(LocalMean, CoincidentPointsGetTheStateItself) {
     const parallel::Blocks blocks{cloud.size(), comm.size()};
     const std::vector<double> x(cloud.row(blocks.begin(comm.rank())),
                                 cloud.row(blocks.begin(comm.rank() + 1)));
-    const auto found = local_mean(comm, system, kernel(gp::Family::matern_7_2, 0.3),
-                                  smooth_state(system), x, cloud.size());
+    const auto found =
+        local_mean(comm, system, kernel(gp::Family::matern_7_2, 0.3), smooth_state(system), x);
     for (std::size_t i = 0; i < found.size(); ++i) {
       EXPECT_EQ(found[i], truth(&x[i * static_cast<std::size_t>(d)], d));
-    }
-  }
-}
-
-// The same neighbours in the same order, hence the same bits; two sites at one place, too.
-TEST(LocalMean, SameBitsOnAnyNumberOfRanks) {
-  const auto comm = Communicator::world();
-  const auto self = Communicator::duplicate(MPI_COMM_SELF);
-  constexpr std::int64_t total = 500;
-  for (int d = 1; d <= 3; ++d) {
-    // On grids many neighbours are equally far, so that ties decide who is one.
-    for (const Cloud& cloud : {cloud_of(d), grid_cloud(d, d == 1 ? 60 : (d == 2 ? 14 : 7))}) {
-      std::array<std::uint64_t, 2> prints{};
-      for (const std::size_t which : {0U, 1U}) {
-        const Communicator& ranks = which == 0 ? comm : self;
-        const SmallSystem system = make_system(ranks, cloud, elliptic("1", 0, 1, "0"), 2);
-        const parallel::Blocks blocks{total, ranks.size()};
-        Cloud wanted = random_cloud(d, {0, total, 0}, 78);
-        for (double& value : wanted.coordinates) {
-          value = std::round(value * 64) / 64;  // many coincide with each other or lie on grids
-        }
-        const std::int64_t begin = blocks.begin(ranks.rank()), end = blocks.begin(ranks.rank() + 1);
-        const std::vector<double> x(wanted.row(begin), wanted.row(end));
-        const auto found = local_mean(ranks, system, kernel(gp::Family::matern_7_2, 0.3),
-                                      smooth_state(system), x, total);
-        Fingerprint print;
-        for (std::size_t i = 0; i < found.size(); ++i) {
-          print.add(
-              {static_cast<std::uint64_t>(begin) + i, std::bit_cast<std::uint64_t>(found[i])});
-        }
-        prints[which] = print.value(ranks);
-      }
-      EXPECT_EQ(prints[0], prints[1]) << "dimension " << d;
     }
   }
 }
@@ -192,7 +158,7 @@ TEST(LocalMean, FewPoints) {
   const gp::Kernel prior = kernel(gp::Family::matern_7_2, 0.3);
   for (const std::int64_t total : {0, 1, 5}) {
     const auto x = sites(comm, 2, total);
-    const auto found = local_mean(comm, system, prior, smooth_state(system), x, total);
+    const auto found = local_mean(comm, system, prior, smooth_state(system), x);
     EXPECT_EQ(found.size(), x.size() / 2);
     for (const double value : found) EXPECT_TRUE(std::isfinite(value));
   }
@@ -206,8 +172,10 @@ TEST(LocalMean, IndefiniteIsAnErrorOnAllRanks) {
   parallel::ExitCode code = parallel::ExitCode::success;
   try {
     const std::vector<double> scale(2, 1.0);
-    gp::local_mean(comm, system.pattern, system.layout, system.weights,
-                   kernel(gp::Family::gaussian, 100), 0, scale, smooth_state(system), x, 20, [] {});
+    gp::local_mean(comm,
+                   {system.pattern, system.layout, system.weights,
+                    kernel(gp::Family::gaussian, 100), 0, scale},
+                   smooth_state(system), x, [] {});
   } catch (const parallel::Error& error) {
     code = error.code();
   }
