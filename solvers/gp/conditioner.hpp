@@ -27,9 +27,15 @@ struct Measurements {
 struct SolveReport {
   std::int64_t iterations = 0;  ///< of the conjugate gradients; 0: direct
   double residual = 0;          ///< ||y - (S' Theta S + R) alpha|| / ||y||, recomputed
-  double quadratic = 0;         ///< y' alpha
+  double quadratic = 0;         ///< y' (S' Theta S + R)^-1 y
   double tolerance = 0;         ///< on the residual, as options have it; 0: direct
   bool complete = true;         ///< solved to the tolerance, not just as far as deserved
+};
+
+/// A log determinant, and the standard error of its estimate; 0: exact.
+struct LogDeterminant {
+  double value = 0;
+  double standard_error = 0;
 };
 
 /// What a conditioner knows from its last solve; a restart hands it back.
@@ -66,8 +72,8 @@ class Conditioner {
   virtual SolveReport condition(const Measurements& measurements, double distance,
                                 std::span<double> state, const std::function<void()>& poll) = 0;
 
-  /// Collective, after condition(). log det of S' Theta S + R, as the factor has it.
-  virtual double log_determinant(const std::function<void()>& poll) = 0;
+  /// Collective, after condition(). log det (S' Theta S + R).
+  virtual LogDeterminant log_determinant(const std::function<void()>& poll) = 0;
 
   /// Collective. Posterior mean of a functional at any points (row-major), after condition(). Empty
   /// when this back end has no kernel sums; then it is interpolated from the state (mean.hpp).
@@ -103,8 +109,9 @@ class Conditioner {
                                               const AllowedError& allowed,
                                               const std::function<void()>& poll) = 0;
 
-  virtual ConditionerMemory memory() const = 0;         ///< Local.
-  virtual void remember(const ConditionerMemory&) = 0;  ///< Collective, before the first solve.
+  virtual ConditionerMemory memory() const = 0;  ///< Local.
+  /// Collective, before the first solve. An empty memory: forgets all earlier solves.
+  virtual void remember(const ConditionerMemory&) = 0;
 
   virtual double nonzeros_per_row() const = 0;
   virtual void record(output::Value& entry) const = 0;  ///< Local: diagnostics of the factor

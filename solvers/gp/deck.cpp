@@ -9,6 +9,7 @@
 
 #include "gp/domain_deck.hpp"
 #include "gp/equation_deck.hpp"
+#include "gp/hyper_deck.hpp"
 #include "gp/inverse_deck.hpp"
 #include "gp/posterior_deck.hpp"
 #include "gp/prior_deck.hpp"
@@ -341,7 +342,8 @@ input::Schema make_schema() {
   schema.driver = "gp";
   schema.help = "Partial differential equations on scattered points by Gaussian processes";
   schema.petsc_prefixes = {{"gp_newton_", "Gauss-Newton iteration (SNES)"},
-                           {"gp_cg_", "conjugate gradients of every Gauss-Newton step (KSP)"}};
+                           {"gp_cg_", "conjugate gradients of every Gauss-Newton step (KSP)"},
+                           {"gp_hyper_", "search for hyper-parameters (TAO)"}};
   schema.root.name = "deck";
   schema.root.options = {
       section("equation", equation_table(), "what u satisfies", true),
@@ -357,6 +359,7 @@ input::Schema make_schema() {
        .help = "measurements of u",
        .length = ">= 1",
        .table = data_table()},
+      section("hyper", hyper_table(), "a fit of lengths, variance and noise", false),
       section("posterior", posterior_table(), "variance and samples; without it the mean alone",
               false),
       section("inverse", inverse_table(), "a coefficient as a second unknown", false),
@@ -365,9 +368,6 @@ input::Schema make_schema() {
        .default_value = "false",
        .help = "tell the residual of the last linear system under the exact covariance, by sums "
                "over all pairs of points"}};
-  for (const char* key : {"hyper"}) {
-    schema.root.hints.push_back({key, "not available yet; this version computes the mean"});
-  }
   schema.root.checks = {check_shape,
                         check_domain_given,
                         check_equation_dimension,
@@ -382,6 +382,8 @@ input::Schema make_schema() {
                         check_predict,
                         check_cole_hopf,
                         check_data,
+                        check_hyper,
+                        check_hyper_bounds,
                         check_inverse,
                         check_unknown,
                         check_data_fields,
@@ -443,6 +445,13 @@ Problem problem_from(const input::Deck& deck) {
   problem.seed = input::read_run(deck.root()).seed;
   problem.layout = layout_from(deck["points"], problem.seed);
   problem.prior = kernel_from(deck["prior"]);
+  if (problem.equation.inverse) {  // two priors with variances of their own
+    problem.prior = scaled_kernel_from(deck["prior"]);
+    problem.variance = 1;
+  } else if (deck["prior"]["variance"].present()) {
+    problem.variance = deck["prior"]["variance"].real();
+  }
+  problem.hyper = hyper_from(deck.root());
   problem.factor = factor_from(deck["factor"]);
   problem.predict = predict_from(deck["predict"], dimension_of(deck.root()));
   const Node solve = deck["solve"];

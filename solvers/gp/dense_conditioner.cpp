@@ -251,6 +251,7 @@ ConditionerMemory DenseConditioner::memory() const {
 }
 
 void DenseConditioner::remember(const ConditionerMemory& memory) {
+  if (comm_.max(static_cast<std::int64_t>(!memory.solution.empty())) == 0) return;
   alpha_ = replicate(memory.solution, 1);
   lift_ = memory.factorised;
   measured_ = measured_rows(lift_);

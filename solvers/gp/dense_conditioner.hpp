@@ -22,8 +22,8 @@ class DenseConditioner final : public Conditioner {
 
   SolveReport condition(const Measurements& measurements, double distance, std::span<double> state,
                         const std::function<void()>& poll) override;
-  double log_determinant(const std::function<void()>& /*poll*/) override {
-    return log_determinant_;
+  LogDeterminant log_determinant(const std::function<void()>& /*poll*/) override {
+    return {log_determinant_, 0};
   }
   std::vector<double> mean_at(std::span<const double> coordinates,
                               const Functional& functional) override;

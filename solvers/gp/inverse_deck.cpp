@@ -32,7 +32,9 @@ Unknown unknown_of(const Node& inverse) {
 const Table& inverse_table() {
   static const Table table{
       .name = "inverse",
-      .help = "A coefficient of the equation as a second unknown, found from measurements of u",
+      .help =
+          "A coefficient of the equation as a second unknown, found from measurements of u; take "
+          "factor.neighbours 5, for measurements are irregular points",
       .options = {
           {.key = "unknown",
            .kind = Kind::choice,
@@ -67,7 +69,7 @@ std::optional<InverseSpec> inverse_from(const Node& root) {
   InverseSpec spec;
   spec.unknown = unknown_of(inverse);
   spec.name = second_name(root);
-  spec.prior = kernel_from(inverse["prior"]);
+  spec.prior = scaled_kernel_from(inverse["prior"]);
   spec.exact = field_from(inverse["exact"]);
   return spec;
 }

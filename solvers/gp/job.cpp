@@ -2,13 +2,10 @@
 #include "gp/job.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
-#include <set>
 
 #include "gp/certificate.hpp"
 #include "gp/complaint.hpp"
@@ -34,25 +31,6 @@ constexpr const char* history_name = "job/history";
 constexpr const char* determinant_name = "job/log_determinant";
 constexpr const char* counts_name = "job/counts";
 
-// The files that points and values came from, for messages.
-std::string input_files(const Problem& problem) {
-  std::set<std::string> files;
-  const auto add = [&](const input::FileSource& source) { files.insert(source.file.string()); };
-  if (const auto* layout = std::get_if<FileLayout>(&problem.layout)) {
-    add(layout->interior);
-    add(layout->boundary);
-  }
-  for (const DataSpec& data : problem.data) {
-    add(data.points);
-    add(data.values);
-  }
-  const EquationSpec& equation = problem.equation;
-  for (const FieldSpec* field : {&equation.diffusion, &equation.source, &equation.boundary}) {
-    if (field->file) add(*field->file);
-  }
-  return fmt::format("{}", fmt::join(files, ", "));
-}
-
 }  // namespace
 
 struct GpJob::HistoryEntry {
@@ -70,7 +48,9 @@ struct GpJob::Restored {
 };
 
 GpJob::GpJob(Problem problem, const parallel::Communicator& comm)
-    : problem_(std::move(problem)), comm_(comm), system_(problem_, comm) {}
+    : problem_(std::move(problem)), comm_(comm), system_(problem_, comm) {
+  if (HyperFit::wanted(problem_)) fit_ = std::make_unique<HyperFit>(problem_, system_, comm);
+}
 
 GpJob::~GpJob() = default;
 
@@ -89,6 +69,12 @@ double GpJob::time_after(std::int64_t step) const {
 
 void GpJob::advance(run::Context& context) {
   if (!system_.ready()) return set_up(context);
+  if (fits()) {
+    const auto phase = context.timers.phase("hyper");
+    fit_->advance(context);
+    if (!fits()) begin();
+    return;
+  }
   if (!solved_) {
     const auto phase = context.timers.phase("solve");
     return problem_.time ? time_step(context) : newton_step(context);
@@ -132,8 +118,7 @@ void GpJob::find_posterior(run::Context& context) {
   }
   if (!posterior_->finished()) posterior_->advance(context.poll);
   if (!posterior_->finished()) return;
-  // Two priors and the noise have scales of their own: none is left to estimate.
-  posterior_->complete(*answer_, problem_.equation.inverse ? 1.0 : scale());
+  posterior_->complete(*answer_, scale());
   complete_ = true;
   for (const PredictedField& field : answer_->fields) {
     context.log(fmt::format("posterior of {}: root mean square deviation {:.3g}", field.name,
@@ -141,28 +126,33 @@ void GpJob::find_posterior(run::Context& context) {
   }
 }
 
-// Of the prior: y' alpha / N, where the likelihood is largest.
-double GpJob::scale() const {
+double GpJob::quadratic() const {
   const bool refined = certificate_ && certificate_->exact();
-  const double quadratic = refined ? certificate_->quadratic() : history_.back().quadratic;
-  return quadratic / static_cast<double>(system_.points());
+  return refined ? certificate_->quadratic() : history_.back().quadratic;
+}
+
+// Of the prior.
+double GpJob::scale() const {
+  return problem_.variance.value_or(best_scale(system_.points(), quadratic()));
 }
 
 // Collective. Wrong options of PETSc's solvers, before they are needed.
 void GpJob::check_options() const {
   GaussNewton::check_options(comm_);
+  if (fit_) HyperSearch::check_options(comm_);
   if (problem_.factor.method == FactorMethod::dense) return;
   SparseConditioner::check_options(comm_);
 }
 
 void GpJob::set_up(run::Context& context) {
   if (system_.step() == 0) check_options();
+  if (system_.step() + 1 == System::steps && fit_) fit_->before_factor();
   system_.advance(context);
   const bool elsewhere = !problem_.predict.grid.empty() || problem_.predict.points;
   if (system_.step() == (elsewhere ? 1 : 2)) {
     check_wanted(comm_, problem_, system_, time_after(time_steps()));
   }
-  if (system_.ready()) begin();
+  if (system_.ready() && !fits()) begin();
 }
 
 void GpJob::begin() {
@@ -195,14 +185,7 @@ void GpJob::begin() {
       certificate_->resume(*restored_->certificate, stalled_ ? 0 : problem_.solve.refine);
     }
   } else {
-    const Pattern& pattern = system_.pattern();
-    std::size_t interior = 0;
-    for (std::size_t p = 0; p < static_cast<std::size_t>(pattern.own); ++p) {
-      if (pattern.kind(p) != PointKind::interior) continue;
-      const auto first = static_cast<std::size_t>(layout.first[p]);
-      const auto rows = static_cast<std::size_t>(layout.rows_of(p));
-      system_.equation().initial_state(interior++, std::span(start).subspan(first, rows));
-    }
+    start = system_.initial_state();
     if (problem_.time) mean_ = start;
   }
   std::vector<double> values, noise;
@@ -249,7 +232,7 @@ void GpJob::newton_step(run::Context& context) {
 
 // The last linear system is solved: what is known of it before the mean.
 void GpJob::finish_solve(run::Context& context) {
-  find_determinant(context);
+  determinant_ = system_.conditioner().log_determinant(context.poll);
   solved_ = true;
   if (!problem_.certify) return;
   make_certificate();
@@ -299,6 +282,7 @@ void GpJob::time_step(run::Context& context) {
 // A dense mean at points is that of the last solve, which may belong to an unfinished time step.
 bool GpJob::recover() {
   if (!has_state()) return false;
+  if (!newton_) return true;  // within the fit: its evaluations
   failed_ = true;
   const bool known = !problem_.time || problem_.factor.method == FactorMethod::sparse;
   const bool certified = solved_ && (!certificate_ || certificate_->finished());
@@ -306,16 +290,6 @@ bool GpJob::recover() {
     answer_ = answer(comm_, problem_, system_, mean_, time_after(steps_done_), [] {});
   }
   return true;
-}
-
-// The evidence is not told for noisy data with a sparse factor.
-void GpJob::find_determinant(run::Context& context) {
-  if (!knows_evidence()) return;
-  log_determinant_ = system_.conditioner().log_determinant(context.poll);
-}
-
-bool GpJob::knows_evidence() const {
-  return problem_.data.empty() || problem_.factor.method == FactorMethod::dense;
 }
 
 run::Progress GpJob::progress() const {
@@ -330,9 +304,15 @@ run::Progress GpJob::progress() const {
     progress.line = names[static_cast<std::size_t>(system_.step())];
     return progress;
   }
+  if (fits()) {
+    progress.done = 10 + static_cast<std::int64_t>((problem_.posterior ? 20 : 60) * fit_->share());
+    progress.line = fit_->line();
+    return progress;
+  }
   const auto expected = problem_.time ? time_steps() : std::max<std::int64_t>(5, steps_done_ + 1);
-  const std::int64_t share = problem_.posterior ? 40 : 80;  // of the solve
-  progress.done = finished() ? 100 : 10 + (solved_ ? share : share * steps_done_ / expected);
+  const std::int64_t end = problem_.posterior ? 50 : 90, begin = fit_ ? end - 20 : 10;
+  progress.done =
+      finished() ? 100 : (solved_ ? end : begin + (end - begin) * steps_done_ / expected);
   if (certificate_ && !answer_) {
     progress.line = certificate_->line();
   } else if (!history_.empty()) {
@@ -353,13 +333,16 @@ StateBlocks GpJob::state_blocks() const {
 
 std::int64_t GpJob::checkpoint_bytes() const {
   if (!system_.ready()) return 1 << 20;
-  return state_bytes(system_.points(), system_.equation().state_rows()) +
+  return (fit_ ? fit_->checkpoint_bytes() : 0) +
+         state_bytes(system_.points(), system_.equation().state_rows()) +
          static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8) +
          (posterior_ ? posterior_->checkpoint_bytes() : 0) +
          (certificate_ ? certificate_->checkpoint_bytes() : 0);
 }
 
 void GpJob::save(output::CheckpointWriter& checkpoint) const {
+  if (fit_) fit_->save(checkpoint);
+  if (!newton_) return;
   std::vector<double> state(mean_.size());
   if (problem_.time) {
     state = mean_;
@@ -386,7 +369,8 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
                     entry.iterations, entry.residual, entry.quadratic, entry.complete});
   }
   checkpoint.replicated(history_name, history);
-  checkpoint.replicated(determinant_name, std::vector<double>{log_determinant_});
+  checkpoint.replicated(determinant_name,
+                        std::vector<double>{determinant_.value, determinant_.standard_error});
   const std::vector<std::int64_t> counts{steps_done_, solved_ ? 1 : 0, stalled_ ? 1 : 0,
                                          static_cast<std::int64_t>(system_.fingerprint()), width};
   checkpoint.replicated(counts_name, counts);
@@ -394,17 +378,19 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
 }
 
 void GpJob::load(const output::CheckpointReader& checkpoint) {
+  if (fit_) fit_->load(checkpoint);
+  if (!checkpoint.has(counts_name)) return;  // within the fit
   const auto counts = checkpoint.integers(counts_name);
   const auto history = checkpoint.reals(history_name);
   const auto determinant = checkpoint.reals(determinant_name);
   parallel::require(
-      counts.size() == 5 && determinant.size() == 1 && history.size() % HistoryEntry::width == 0,
+      counts.size() == 5 && determinant.size() == 2 && history.size() % HistoryEntry::width == 0,
       "the checkpoint has the shape that save() gave it");
   steps_done_ = counts[0];
   // A search that stalled goes on where the limit now allows it.
   stalled_ = counts[2] != 0 && steps_done_ >= problem_.solve.max_newton;
   solved_ = counts[1] != 0 && (counts[2] == 0 || stalled_);
-  log_determinant_ = determinant[0];
+  determinant_ = {determinant[0], determinant[1]};
   restored_ = std::make_unique<Restored>();
   restored_->fingerprint = static_cast<std::uint64_t>(counts[3]);
   const std::int64_t width = counts[4];
@@ -430,6 +416,7 @@ void GpJob::load(const output::CheckpointReader& checkpoint) {
 
 void GpJob::record(output::Record& record) const {
   system_.record(record.root);
+  if (fit_) fit_->record(record);
   for (std::size_t i = 0; i < history_.size(); ++i) {
     const HistoryEntry& entry = history_[i];
     output::Value::Object object;
@@ -453,21 +440,9 @@ void GpJob::record(output::Record& record) const {
   if (history_.empty()) return;
   if (answer_) record_errors(record, *answer_, failed_ && !solved_);
   const HistoryEntry& last = history_.back();
-  const auto n = static_cast<double>(system_.points());
-  const double scale = this->scale();
   add("residual", last.residual);
   if (certificate_) certificate_->record(record);
-  if (!knows_evidence()) {
-    add("log_evidence", output::Value(), "not computed with noisy data");
-  } else if (!solved_) {
-    add("log_evidence", output::Value(), "the run ended before the last linear system");
-  } else {
-    // Profile over the scale of the prior (reference gp_evidence_frequencies 1.2); the determinant
-    // is that of the small factor.
-    add("log_evidence", -0.5 * n * std::log(scale) - 0.5 * log_determinant_ -
-                            0.5 * n * (1 + std::log(2 * std::numbers::pi)));
-  }
-  add("scale", scale);
+  record_evidence(record);
   add("newton_iterations", static_cast<std::int64_t>(history_.size()));
   std::vector<std::int64_t> iterations;
   for (const HistoryEntry& entry : history_) {
@@ -478,6 +453,21 @@ void GpJob::record(output::Record& record) const {
     add("nonzeros_per_row", system_.conditioner().nonzeros_per_row());
   }
   if (complete_) posterior_->record(record, *answer_);
+}
+
+void GpJob::record_evidence(output::Record& record) const {
+  if (solved_) {
+    record.add_result(describe(evidence_of(system_.points(), quadratic(), determinant_, scale())));
+  } else {
+    record.add_result({{"name", "log_evidence"},
+                       {"value", output::Value()},
+                       {"status", "the run ended before the last linear system"}});
+  }
+  const bool fitted = fit_ && fit_->fits_variance();
+  record.add_result(
+      {{"name", "scale"},
+       {"value", scale()},
+       {"method", fitted ? "fitted" : (problem_.variance ? "given" : "largest evidence")}});
 }
 
 }  // namespace mensura::gp

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "gp/answer.hpp"
+#include "gp/evidence.hpp"
+#include "gp/hyper.hpp"
 #include "gp/problem.hpp"
 #include "gp/system.hpp"
 #include "parallel/communicator.hpp"
@@ -20,8 +22,8 @@ class StateBlocks;
 struct NewtonStep;
 struct PosteriorState;
 
-/// A GP solve as a batch job: set-up, Gauss-Newton steps or time steps, certificate, mean,
-/// posterior.
+/// A GP solve as a batch job: set-up, fit of hyper-parameters where wanted, Gauss-Newton steps or
+/// time steps, certificate, mean, posterior.
 class GpJob : public run::Job {
  public:
   /// Local and cheap. The communicator must outlive the job.
@@ -38,8 +40,11 @@ class GpJob : public run::Job {
   void record(output::Record& record) const override;
   bool recover() override;
   /// After a restart too, the checkpoint before stays the newest until the set-up is done.
-  bool has_state() const override { return system_.ready() && !history_.empty(); }
-  bool setting_up() const override { return !system_.ready(); }
+  bool has_state() const override {
+    return (system_.ready() && !history_.empty()) || (fit_ && fit_->moved());
+  }
+  /// A fit may set up again, which ends at a safe point as all else does.
+  bool setting_up() const override { return !system_.ready() && !(fit_ && fit_->moved()); }
   bool converged() const override;
   std::int64_t checkpoint_bytes() const override;
 
@@ -57,25 +62,27 @@ class GpJob : public run::Job {
   void note(const NewtonStep& step, double time, run::Context& context);
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
+  bool fits() const { return fit_ && !fit_->finished(); }
   void finish_solve(run::Context& context);
   void make_certificate();
-  bool knows_evidence() const;
-  void find_determinant(run::Context& context);
   StateBlocks state_blocks() const;
   void find_mean(run::Context& context);
   void find_posterior(run::Context& context);
+  double quadratic() const;
   double scale() const;
+  void record_evidence(output::Record& record) const;
 
   Problem problem_;
   const parallel::Communicator& comm_;
   System system_;
+  std::unique_ptr<HyperFit> fit_;  // where there is something to fit
   std::unique_ptr<GaussNewton> newton_;
   std::unique_ptr<Certificate> certificate_;  // once solved, where the deck asks for it
   std::unique_ptr<Restored> restored_;
   std::vector<HistoryEntry> history_;
   std::vector<double> mean_;     // own rows: posterior mean of the state
   std::int64_t steps_done_ = 0;  // time steps, or Gauss-Newton evaluations
-  double log_determinant_ = 0;   // of the last linear system, once solved
+  LogDeterminant determinant_;   // of the last linear system, once solved
   bool solved_ = false;
   bool stalled_ = false;  // Gauss-Newton took its last step without converging
   bool failed_ = false;   // a step was not finished; answer_ is of the one before

@@ -17,14 +17,19 @@ using linear::EightVectors;
 namespace {
 
 constexpr std::size_t lanes = 8;
-// Relative accuracies (conditioner.hpp).
-constexpr double mode_accuracy = 0.02, form_accuracy = 1e-4;
+// Relative accuracies (conditioner.hpp). Two unknowns may know very different shares of their
+// priors' deviations, and what is small beside one must be small beside the other: with 0.02
+// variances of a pressure came out too large by factors.
+constexpr double mode_accuracy = 0.02, mode_accuracy_of_two = 1e-4, form_accuracy = 1e-4;
 // Error of samples at a row, relative to the posterior's deviation and at most that of the prior's.
 constexpr double sample_accuracy = 0.02;
 // Eigenvalues of T below this share of the largest are rounding and the solves' tolerance.
 constexpr double negligible = 1e-12;
 // Squared lengths below this share of the largest are left out of the subspace.
 constexpr double least_direction = 1e-10;
+// Targets with less than this share of the mean variance count as known (on the boundary, say):
+// relative errors are over the others.
+constexpr double known_share = 1e-3;
 // Draws of one point's numbers: rows of a state, far fewer than these.
 constexpr std::uint64_t most_rows = 32;
 
@@ -150,8 +155,12 @@ void Posterior::find_modes(std::int64_t block, const std::function<void()>& poll
   const auto b = static_cast<std::size_t>(block);
   std::vector<Eight> rows = scaled_rows(range_[b]);
   const double spread = std::sqrt(static_cast<double>(value_total_));
+  const bool two = comm_.max(static_cast<std::int64_t>(std::ranges::any_of(
+                       value_rows_, [](const ValueRow& row) { return row.field == 1; }))) > 0;
   report_.iterations.push_back(
-      conditioner_.apply_posterior(rows, image_to(mode_accuracy, spread), poll).iterations);
+      conditioner_
+          .apply_posterior(rows, image_to(two ? mode_accuracy_of_two : mode_accuracy, spread), poll)
+          .iterations);
   modes_.push_back(targets_.values(rows));
   const auto column = linear::inner_products(comm_, range_, {scaled_values(rows)});
   const std::size_t n = lanes * range_.size();
@@ -187,11 +196,7 @@ void Posterior::make_basis() {
 double Posterior::sample_tolerance() const {
   parallel::ExactSum sum;
   for (std::size_t t = 0; t < static_cast<std::size_t>(targets_.own); ++t) {
-    double told = by_modes() ? 0 : exact_[t];
-    for (const std::vector<Eight>& block : modes_) {
-      for (std::size_t l = 0; l < lanes; ++l) told += lane(block[t], l) * lane(block[t], l);
-    }
-    sum.add(told);
+    sum.add(told(t));
   }
   parallel::reduce(comm_, std::span(&sum, 1));
   const double left = sum.value() / static_cast<double>(std::max<std::int64_t>(1, targets_.total));
@@ -288,32 +293,52 @@ std::vector<double> Posterior::variance() {
   parallel::require(finished(), "posterior: a variance is asked for when all steps are done");
   const auto own = static_cast<std::size_t>(targets_.own);
   const auto samples = static_cast<double>(8 * sample_blocks());
-  std::vector<double> result(own);
-  std::array<parallel::ExactSum, 3> sums;  // squared error, shares
-  double largest = 0;
+  std::vector<double> result(own), rest(own);
+  parallel::ExactSum sum;
   for (std::size_t t = 0; t < own; ++t) {
-    double told = by_modes() ? 0 : exact_[t], rest = 0;
-    for (const std::vector<Eight>& block : modes_) {
-      for (std::size_t l = 0; l < lanes; ++l) told += lane(block[t], l) * lane(block[t], l);
-    }
-    if (by_modes()) rest = squares_[t] / samples;
-    result[t] = told + rest + targets_.local_variance[t];
-    const double share = result[t] > 0 ? rest / result[t] : 0;
-    const double error = std::sqrt(2 / samples) * share;
-    sums[0].add(by_modes() ? error * error : 0);
-    sums[1].add(share);
-    sums[2].add(result[t] > 0 ? targets_.local_variance[t] / result[t] : 0);
-    if (by_modes()) largest = std::max(largest, error);
+    if (by_modes()) rest[t] = squares_[t] / samples;
+    result[t] = told(t) + rest[t] + targets_.local_variance[t];
+    sum.add(result[t]);
+  }
+  parallel::reduce(comm_, std::span(&sum, 1));
+  const double mean = sum.value() / static_cast<double>(std::max<std::int64_t>(1, targets_.total));
+  assess(result, rest, mean);
+  return result;
+}
+
+// What the modes or the exact forms tell of a target.
+double Posterior::told(std::size_t target) const {
+  double sum = by_modes() ? 0 : exact_[target];
+  for (const std::vector<Eight>& block : modes_) {
+    for (std::size_t l = 0; l < lanes; ++l) sum += lane(block[target], l) * lane(block[target], l);
+  }
+  return sum;
+}
+
+// Collective. The report, over targets of which something is unknown.
+void Posterior::assess(std::span<const double> variance, std::span<const double> rest,
+                       double mean) {
+  std::array<parallel::ExactSum, 4> sums;  // targets, squared errors, shares
+  double largest = 0;
+  for (std::size_t t = 0; t < variance.size(); ++t) {
+    if (!(variance[t] > known_share * mean)) continue;
+    const double share = rest[t] / variance[t];
+    const double error =
+        by_modes() ? std::sqrt(2 / static_cast<double>(8 * sample_blocks())) * share : 0;
+    largest = std::max(largest, error);
+    sums[0].add(1);
+    sums[1].add(error * error);
+    sums[2].add(share);
+    sums[3].add(targets_.local_variance[t] / variance[t]);
   }
   parallel::reduce(comm_, sums);
-  const auto total = static_cast<double>(std::max<std::int64_t>(1, targets_.total));
+  const double count = std::max(1.0, sums[0].value());
   report_.modes = rank_;
   report_.samples = by_modes() ? 8 * sample_blocks() : 0;
-  report_.relative_error = std::sqrt(sums[0].value() / total);
+  report_.relative_error = std::sqrt(sums[1].value() / count);
   report_.largest_relative_error = comm_.max(largest);
-  report_.rest = sums[1].value() / total;
-  report_.local = sums[2].value() / total;
-  return result;
+  report_.rest = sums[2].value() / count;
+  report_.local = sums[3].value() / count;
 }
 
 }  // namespace mensura::gp

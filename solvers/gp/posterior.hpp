@@ -57,7 +57,8 @@ struct PosteriorState {
 struct PosteriorReport {
   std::int64_t modes = 0;    ///< dimension of the subspace that is treated exactly
   std::int64_t samples = 0;  ///< that the rest was estimated from
-  /// Standard error of the variance over the variance: root mean square and maximum over targets.
+  // Over targets of which more than a thousandth of the mean variance is unknown:
+  /// standard error of the variance over the variance, root mean square and maximum;
   double relative_error = 0, largest_relative_error = 0;
   double rest = 0;                       ///< mean share of the variance that samples estimate
   double local = 0;                      ///< mean share of the targets' own
@@ -76,7 +77,8 @@ struct PosteriorReport {
 ///   samples is an unbiased estimate of diag(R), of relative error sqrt(2 / samples). (Reference
 ///   gp_evidence_frequencies 1.5 has the case of Q = the largest modes of C, found by Lanczos
 ///   steps of solves; this one costs no solve, and leaves no more.)
-/// Random numbers belong to points and samples: the same on any number of ranks.
+/// Samples are interpolated from the state: smooth between the points, without the local variance
+/// there. Random numbers belong to points and samples: the same on any number of ranks.
 class Posterior {
  public:
   /// Collective. References must outlive the object; the conditioner has taken the measurements.
@@ -113,6 +115,8 @@ class Posterior {
   void find_range(const std::function<void()>& poll);
   void find_modes(std::int64_t block, const std::function<void()>& poll);
   double sample_tolerance() const;
+  double told(std::size_t target) const;
+  void assess(std::span<const double> variance, std::span<const double> rest, double mean);
   void draw(std::int64_t block, const std::function<void()>& poll);
   void exact(std::int64_t block, const std::function<void()>& poll);
   void make_basis();

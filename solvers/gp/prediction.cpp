@@ -20,6 +20,8 @@ constexpr std::array<double, 4> columns_by_dimension = {0, 2.0, 2.1, 1.4};
 // Bytes per point beside the factors: coordinates, order, pattern, vectors, input.
 constexpr double bytes_per_point = 400;
 constexpr double bytes_per_nonzero = 12;
+// Lanczos vectors of the log determinant: blocks of eight for about a dozen steps.
+constexpr double determinant_bytes = 12 * 64;
 
 }  // namespace
 
@@ -44,9 +46,11 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
   const double nonzeros =
       result.nonzeros_per_row * total + std::min(columns, 0.5 * (points + 1)) * points;
   const double block = std::min(2 * columns * rows, total);
-  result.bytes_per_rank = static_cast<std::int64_t>(
-      (bytes_per_nonzero * nonzeros + (bytes_per_point + 120.0 * rows) * points) / ranks +
-      sizeof(double) * block * block);
+  result.bytes_per_rank =
+      static_cast<std::int64_t>((bytes_per_nonzero * nonzeros +
+                                 (bytes_per_point + determinant_bytes + 120.0 * rows) * points) /
+                                    ranks +
+                                sizeof(double) * block * block);
   if (!problem.predict.grid.empty() || problem.predict.points) {
     const auto share = static_cast<std::int64_t>(points / ranks);
     result.bytes_per_rank += static_cast<std::int64_t>(

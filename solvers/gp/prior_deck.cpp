@@ -177,25 +177,36 @@ const Table& prior_table() {
     Table made;
     made.name = "prior";
     made.help = "The Gaussian process that u is drawn from: mean zero, this covariance";
-    made.options = {{.key = "variance",
-                     .kind = Kind::real,
-                     .default_value = "1",
-                     .range = "> 0",
-                     .help =
-                         "multiplies the kernel; matters beside noise and beside the prior of a "
-                         "second unknown, which have scales of their own"}};
     std::vector<Variant> kernels = families();
     kernels.push_back(sum());
     kernels.push_back(product());
+    made.options = {{.key = "variance",
+                     .kind = Kind::real,
+                     .range = "[1e-50, 1e50]",
+                     .help = "multiplies the kernel; without it the value of largest evidence. "
+                             "Where all data are exact the mean does not depend on it and the "
+                             "estimate costs nothing; with noisy `data` it weighs prior against "
+                             "noise, and the estimate takes about eight solves. With a second "
+                             "unknown, whose prior has a variance of its own: 1 without it",
+                     .example = "1"}};
     made.variants = {{.key = "kernel",
                       .default_value = default_family,
                       .help = "the kernel; matern_3_2 is too rough for the equations of this "
                               "version",
                       .of = std::move(kernels)}};
-    made.hints = {{"lengthscale", "the key is length"}, {"sigma", "the key is length"}};
+    made.hints = {{"lengthscale", "the key is length"},
+                  {"sigma", "the key is length"},
+                  {"scale", "the key is variance"}};
     return made;
   }();
   return table;
+}
+
+void each_length(const Node& prior,
+                 const std::function<void(const Node& node, double length)>& action) {
+  each_factor(prior, [&](const Node& section, const RadialFactor& factor) {
+    for (const double length : factor.length) action(section["length"], length);
+  });
 }
 
 Kernel kernel_from(const Node& prior) {
@@ -206,14 +217,20 @@ Kernel kernel_from(const Node& prior) {
     return result;
   };
   Kernel kernel;
-  const double variance = prior["variance"].real();
   if (prior["kernel"].text() != "sum") {
-    kernel.terms = {term(prior, variance)};
+    kernel.terms = {term(prior, 1.0)};
     return kernel;
   }
   for (const Node& node : prior["terms"].items()) {
-    kernel.terms.push_back(term(node, variance * node["weight"].real()));
+    kernel.terms.push_back(term(node, node["weight"].real()));
   }
+  return kernel;
+}
+
+Kernel scaled_kernel_from(const Node& prior) {
+  Kernel kernel = kernel_from(prior);
+  if (!prior["variance"].present()) return kernel;
+  for (KernelTerm& term : kernel.terms) term.weight *= prior["variance"].real();
   return kernel;
 }
 

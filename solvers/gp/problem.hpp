@@ -113,6 +113,20 @@ struct DataSpec {
   std::string where{};
 };
 
+/// Which parameters are fitted to the data by maximum evidence, and between which bounds.
+struct HyperSpec {
+  struct Bounds {
+    double lower = 0, upper = 0;
+  };
+  bool length = false;        ///< every length of the prior
+  bool variance = false;      ///< Problem::variance; with exact data only, it follows from the rest
+  bool noise = false;         ///< every entry of data has a standard deviation of its own, or
+  bool shared_noise = false;  ///< all have the same
+  std::optional<Bounds> length_bounds{}, variance_bounds{}, noise_bounds{};
+  int starts = 3;
+  bool profile = true;
+};
+
 struct PredictSpec {
   std::vector<std::int64_t> grid{};           ///< points per axis of the bounding box; empty: none
   std::optional<input::FileSource> points{};  ///< or these; neither: the collocation points only
@@ -134,10 +148,13 @@ struct Problem {
   std::optional<Domain> domain{};  ///< absent only with a file layout
   LayoutSpec layout{};
   Kernel prior{};
+  /// Multiplies the covariance of the prior; absent: estimated. 1 with a second unknown.
+  std::optional<double> variance{};
   FactorSpec factor{};
   SolveSpec solve{};
   std::optional<TimeSpec> time{};
   std::vector<DataSpec> data{};
+  std::optional<HyperSpec> hyper{};
   PredictSpec predict{};
   bool certify = false;  ///< the last linear system's residual under the exact covariance
   std::optional<PosteriorSpec> posterior{};
@@ -148,5 +165,8 @@ struct Problem {
     return equation.inverse ? Prior{prior, equation.inverse->prior} : Prior{prior};
   }
 };
+
+/// Local. The files that points and values came from, for messages.
+std::string input_files(const Problem& problem);
 
 }  // namespace mensura::gp

@@ -308,14 +308,9 @@ ConditionerMemory SparseConditioner::memory() const {
 void SparseConditioner::remember(const ConditionerMemory& memory) {
   WriteArray to(alpha_.get());
   for (std::size_t p = 0; p < memory.solution.size(); ++p) to[p] = memory.solution[p];
-  solved_ = true;
+  solved_ = comm_.max(static_cast<std::int64_t>(!memory.solution.empty())) > 0;
   factorised_ = memory.factorised;
   restored_ = true;
-}
-
-double SparseConditioner::log_determinant(const std::function<void()>& poll) {
-  if (outdated()) factor_small(poll);
-  return small_.log_determinant(comm_);
 }
 
 // Sets the target of the solve that begins.
@@ -416,7 +411,11 @@ SolveReport SparseConditioner::attempt(const Measurements& measurements, double 
   PetscReal rest = 0;
   check_petsc(VecNorm(residual_.get(), NORM_2, &rest), "VecNorm");
   report.residual = size > 0 ? rest / size : rest;
+  // y'a + r'a = y'A^-1 y - r'A^-1 r: an error of second order in the residual r.
+  PetscReal correction = 0;
   check_petsc(VecDot(data_.get(), alpha_.get(), &report.quadratic), "VecDot");
+  check_petsc(VecDot(residual_.get(), alpha_.get(), &correction), "VecDot");
+  report.quadratic += correction;
   return report;
 }
 

@@ -44,18 +44,23 @@ void SparseConditioner::apply_preconditioner(std::span<const Eight> x, std::span
   small_product_->multiply_transposed(half_eight_, y);
 }
 
+// Collective. What all blocks of eight need.
+void SparseConditioner::make_blocks() {
+  parallel::agree(comm_, [&] {
+    big_eight_.resize(static_cast<std::size_t>(layout_.own));
+    half_eight_.resize(static_cast<std::size_t>(pattern_.own));
+  });
+  if (!small_product_) {
+    small_product_ = std::make_unique<linear::BlockProduct>(comm_, small_.lower());
+  }
+}
+
 // (S' Theta S + R) alpha = values.
 linear::BlockReport SparseConditioner::solve_block(std::span<const Eight> values,
                                                    std::span<Eight> alpha,
                                                    const linear::BlockGoal& goal,
                                                    const std::function<void()>& poll) {
-  parallel::agree(comm_, [&] {
-    big_eight_.resize(static_cast<std::size_t>(layout_.own));
-    half_eight_.resize(values.size());
-  });
-  if (!small_product_) {
-    small_product_ = std::make_unique<linear::BlockProduct>(comm_, small_.lower());
-  }
+  make_blocks();
   linear::BlockReport report;
   for (bool again = true; again && !report.converged;) {
     report = linear::block_conjugate_gradients(

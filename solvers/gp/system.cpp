@@ -23,6 +23,28 @@ namespace {
 // Variance of data's noise, over that of the prior, up to which they count as precise.
 constexpr double precise_noise = 1e-3;
 
+// Axes are made comparable by powers of two, which change no bit of a coordinate's mantissa.
+std::vector<double> axis_scale_of(const Problem& problem, int dimension) {
+  const auto lengths = axis_lengths(problem.priors(), dimension);
+  const double shortest = *std::min_element(lengths.begin(), lengths.end());
+  std::vector<double> scale;
+  for (const double length : lengths) {
+    scale.push_back(std::ldexp(1.0, static_cast<int>(std::lround(std::log2(shortest / length)))));
+  }
+  return scale;
+}
+
+std::vector<std::uint8_t> precise_data(const Problem& problem) {
+  const Prior prior = problem.priors();
+  std::vector<std::uint8_t> precise;
+  for (const DataSpec& data : problem.data) {
+    const double variance =
+        prior_variance(data.of_second ? *prior.second : prior.first) * problem.variance.value_or(1);
+    precise.push_back(data.noise * data.noise <= precise_noise * variance ? 1 : 0);
+  }
+  return precise;
+}
+
 }  // namespace
 
 System::System(const Problem& problem, const parallel::Communicator& comm)
@@ -63,14 +85,8 @@ void System::order(run::Context& context) {
   context.log(fmt::format("{} points: {} on the boundary, {} inside{}", this->points(), counts_[0],
                           counts_[1],
                           counts_[2] > 0 ? fmt::format(", {} with data", counts_[2]) : ""));
-  // Axes are made comparable by powers of two, which change no bit of a coordinate's mantissa.
-  const auto lengths = axis_lengths(problem_.priors(), dimension_);
-  const double shortest = *std::min_element(lengths.begin(), lengths.end());
-  axis_scale_.clear();
-  for (const double length : lengths) {
-    axis_scale_.push_back(
-        std::ldexp(1.0, static_cast<int>(std::lround(std::log2(shortest / length)))));
-  }
+  axis_scale_ = axis_scale_of(problem_, dimension_);
+  data_precise_ = precise_data(problem_);
   const auto d = static_cast<std::size_t>(dimension_);
   for (std::size_t i = 0; i < points.coordinates.size(); ++i) {
     points.coordinates[i] *= axis_scale_[i % d];
@@ -79,11 +95,7 @@ void System::order(run::Context& context) {
   description.dimension = points.dimension;
   description.counts = points.counts;
   description.data_counts = points.data_counts;
-  const Prior prior = problem_.priors();
-  for (const DataSpec& data : problem_.data) {
-    const double variance = prior_variance(data.of_second ? *prior.second : prior.first);
-    points.data_precise.push_back(data.noise * data.noise <= precise_noise * variance ? 1 : 0);
-  }
+  points.data_precise = data_precise_;
   const auto phase = context.timers.phase("ordering");
   ordered_ = maximin_order(
       comm_, std::move(points), problem_.factor.neighbours,
@@ -91,6 +103,18 @@ void System::order(run::Context& context) {
   rounds_ = ordered_.rounds;
   context.log(fmt::format("maximin order with {} neighbours in {} rounds",
                           problem_.factor.neighbours, rounds_));
+}
+
+bool System::order_is_stale() const {
+  return axis_scale_of(problem_, dimension_) != axis_scale_ ||
+         precise_data(problem_) != data_precise_;
+}
+
+void System::start_over() {
+  conditioner_.reset();
+  equation_.reset();
+  pattern_.reset();
+  step_ = 0;
 }
 
 void System::find_pattern(run::Context& context) {
@@ -174,6 +198,18 @@ void System::take_fingerprint() {
       static_cast<std::uint64_t>(halves[0]) + (static_cast<std::uint64_t>(halves[1]) << 32U);
 }
 
+std::vector<double> System::initial_state() const {
+  std::vector<double> state(static_cast<std::size_t>(layout_.own), 0.0);
+  std::size_t interior = 0;
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_->own); ++p) {
+    if (pattern_->kind(p) != PointKind::interior) continue;
+    const auto first = static_cast<std::size_t>(layout_.first[p]);
+    const auto rows = static_cast<std::size_t>(layout_.rows_of(p));
+    equation_->initial_state(interior++, std::span(state).subspan(first, rows));
+  }
+  return state;
+}
+
 void System::measured(double time, std::vector<double>& values, std::vector<double>& noise) const {
   const auto d = static_cast<std::size_t>(dimension_);
   const auto own = static_cast<std::size_t>(pattern_->own);
@@ -212,29 +248,35 @@ void System::measured(double time, std::vector<double>& values, std::vector<doub
     const auto chosen = fill(first, data_counts_[i],
                              [&](const FieldPoints& at) { return evaluate(comm_, field, at); });
     noise.resize(own, 0.0);
-    for (const std::size_t p : chosen) noise[p] = data.noise * data.noise;
+    const double variance = data.noise * data.noise / problem_.variance.value_or(1);
+    for (const std::size_t p : chosen) noise[p] = variance;
     first += data_counts_[i];
   }
 }
 
 void System::factor(run::Context& context) {
+  make_conditioner(context);
+  if (problem_.factor.method == FactorMethod::dense) return;
+  if (problem_.solve.warm_start && !dynamic_cast<SparseConditioner&>(*conditioner_).adapts()) {
+    context.warn(
+        "options replace the convergence test of the conjugate gradients, so that no linear "
+        "solve stops early");
+  }
+  context.log(fmt::format("factor of {} rows, {:.1f} nonzeros per row", layout_.total,
+                          conditioner_->nonzeros_per_row()));
+}
+
+void System::make_conditioner(run::Context& context) {
   const auto phase = context.timers.phase("factor");
+  conditioner_.reset();  // the new one takes its place in memory
   if (problem_.factor.method == FactorMethod::dense) {
     conditioner_ = std::make_unique<DenseConditioner>(comm_, *pattern_, layout_, weights_,
                                                       problem_.priors(), problem_.factor.nugget);
     return;
   }
-  auto conditioner =
+  conditioner_ =
       std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.priors(),
                                           problem_.factor, problem_.solve, context.poll);
-  if (problem_.solve.warm_start && !conditioner->adapts()) {
-    context.warn(
-        "options replace the convergence test of the conjugate gradients, so that no linear "
-        "solve stops early");
-  }
-  conditioner_ = std::move(conditioner);
-  context.log(fmt::format("factor of {} rows, {:.1f} nonzeros per row", layout_.total,
-                          conditioner_->nonzeros_per_row()));
 }
 
 void System::record(output::Value& root) const {

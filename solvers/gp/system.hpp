@@ -28,6 +28,13 @@ class System {
   void advance(run::Context& context);
   bool ready() const noexcept { return step_ == steps; }
   int step() const noexcept { return step_; }
+  /// Collective, once ready. A new conditioner, for the problem's prior of now. When it throws
+  /// there is none.
+  void make_conditioner(run::Context& context);
+  /// Local, once ordered. The problem of now, with another prior or noise, asks for another order.
+  bool order_is_stale() const;
+  /// Collective. Back to the first step, for another order.
+  void start_over();
 
   const Pattern& pattern() const { return *pattern_; }
   const RowLayout& layout() const { return layout_; }
@@ -43,8 +50,12 @@ class System {
   std::int64_t points() const noexcept { return counts_[0] + counts_[1] + counts_[2]; }
   int dimension() const noexcept { return dimension_; }
 
+  /// Local, once ready. Where Gauss-Newton starts, own rows.
+  std::vector<double> initial_state() const;
+
   /// Collective. Boundary data and measured values at a time (own points; 0 at interior points),
-  /// and the variance of their noise (empty when there are no data).
+  /// and the variance of their noise over that of the prior (Problem::variance; empty when there
+  /// are no data): conditioners have a prior of unit scale.
   void measured(double time, std::vector<double>& values, std::vector<double>& noise) const;
 
   /// The same for equal points, coefficients and data, on any number of ranks.
@@ -67,6 +78,7 @@ class System {
   std::array<std::int64_t, 3> counts_{};
   std::vector<std::int64_t> data_counts_;
   std::vector<double> axis_scale_;
+  std::vector<std::uint8_t> data_precise_;
   OrderedPoints ordered_;
   std::int64_t rounds_ = 0;
   std::unique_ptr<Pattern> pattern_;

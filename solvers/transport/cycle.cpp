@@ -14,6 +14,11 @@ namespace mensura::transport {
 namespace {
 
 constexpr double close = 1e-3, settled = 1e-2;  // L1 errors
+// Farther from the solution corrections bring hardly more than sweeps and are tried now and then
+// only. (Measured on 200 nodes: 120 of them and 6800 sweeps without this, 80 and 700 with it; as
+// many as before on 4 to 64 nodes.)
+constexpr double far = 0.5;
+constexpr std::int64_t sweeps_between_far = 10;
 // Stages that end with more than so many times their tolerance are no start for others.
 constexpr double hopeless = 10;
 // Errors below so many units in the last place of the potentials that have not halved for so many
@@ -292,7 +297,10 @@ void CycleSolver::Implementation::step(const std::function<void()>& poll) {
     return finish_stage();
   }
   // Sweeps that converge by themselves are left alone.
-  if (coarse && report.newton < options.max_newton && error > 0.2 * error_before) correct(poll);
+  const bool due = error < far || report.sinkhorn % sweeps_between_far == 0;
+  if (coarse && due && report.newton < options.max_newton && error > 0.2 * error_before) {
+    correct(poll);
+  }
 }
 
 // The error is as small as doubles make it.

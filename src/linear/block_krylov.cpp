@@ -7,29 +7,12 @@
 #include <cmath>
 #include <vector>
 
+#include "linear/lane_sums.hpp"
 #include "parallel/error.hpp"
-#include "parallel/exact_sum.hpp"
 
 namespace mensura::linear {
 
 namespace {
-
-using Lanes = std::array<double, 8>;
-
-struct alignas(64) Numbers {
-  Lanes of{};
-};
-
-Lanes lanes_of(const Eight& value) {
-  Numbers numbers;
-  store(value, numbers.of.data());
-  return numbers.of;
-}
-
-Eight eight_of(const Lanes& values) {
-  const Numbers numbers{values};
-  return load(numbers.of.data());
-}
 
 // Zero is the residual of a solution.
 void check_positive(double value, std::size_t system, std::int64_t iteration, const char* what) {
@@ -45,15 +28,7 @@ void check_positive(double value, std::size_t system, std::int64_t iteration, co
 
 std::array<double, 8> lane_products(const parallel::Communicator& comm, std::span<const Eight> a,
                                     std::span<const Eight> b) {
-  std::array<parallel::ExactSum, 8> sums;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const Lanes products = lanes_of(a[i] * b[i]);
-    for (std::size_t l = 0; l < 8; ++l) sums[l].add(products[l]);
-  }
-  parallel::reduce(comm, sums);
-  Lanes result{};
-  for (std::size_t l = 0; l < 8; ++l) result[l] = sums[l].value();
-  return result;
+  return dot(comm, a, b);
 }
 
 BlockReport block_conjugate_gradients(const parallel::Communicator& comm,

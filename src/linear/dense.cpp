@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "parallel/error.hpp"
 
@@ -19,6 +20,8 @@ void dgemm_(const char* transa, const char* transb, const int* m, const int* n, 
             const double* beta, double* c, const int* ldc);
 void dsyrk_(const char* uplo, const char* trans, const int* n, const int* k, const double* alpha,
             const double* a, const int* lda, const double* beta, double* c, const int* ldc);
+void dstev_(const char* jobz, const int* n, double* d, double* e, double* z, const int* ldz,
+            double* work, int* info);
 }
 
 namespace mensura::linear {
@@ -124,6 +127,22 @@ void multiply_upper(std::size_t n, const double* upper, std::size_t stride, std:
 void multiply_upper_transposed(std::size_t n, const double* upper, std::size_t stride,
                                std::size_t m, double* b, std::size_t b_stride) {
   triangular_product("N", n, upper, stride, m, b, b_stride);
+}
+
+bool tridiagonal_eigenvalues(std::span<double> diagonal, std::span<double> beside,
+                             std::span<double> weights) {
+  const std::size_t n = diagonal.size();
+  const auto finite = [](double value) { return std::isfinite(value); };
+  if (n == 0 || !std::ranges::all_of(diagonal, finite) ||
+      !std::ranges::all_of(beside.first(n - 1), finite)) {
+    return false;
+  }
+  std::vector<double> vectors(n * n), work(2 * n);
+  const int size = narrow(n);
+  int info = 0;
+  dstev_("V", &size, diagonal.data(), beside.data(), vectors.data(), &size, work.data(), &info);
+  for (std::size_t i = 0; i < n; ++i) weights[i] = vectors[i * n] * vectors[i * n];
+  return info == 0;
 }
 
 }  // namespace mensura::linear

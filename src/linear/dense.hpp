@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <span>
 
 namespace mensura::linear {
 
@@ -33,5 +34,12 @@ void multiply_upper(std::size_t n, const double* upper, std::size_t stride, std:
                     double* b, std::size_t b_stride);
 void multiply_upper_transposed(std::size_t n, const double* upper, std::size_t stride,
                                std::size_t m, double* b, std::size_t b_stride);
+
+/// Eigenvalues of the symmetric tridiagonal matrix with the given diagonal and the entries beside
+/// it (one fewer; the last one is ignored), in place of the diagonal, and the squares of the first
+/// entries of its unit eigenvectors: the Gauss rule of its moments (Golub and Welsch 1969). False
+/// when numbers are not finite or the iteration fails.
+bool tridiagonal_eigenvalues(std::span<double> diagonal, std::span<double> beside,
+                             std::span<double> weights);
 
 }  // namespace mensura::linear

@@ -11,7 +11,7 @@ points:
   layout: file
   interior: {file: cloud.h5, dataset: /interior, rows: {step: 2}}
   boundary: {file: cloud.h5, dataset: /boundary, rows: {step: 60}}
-prior: {kernel: matern_7_2, length: 0.6}
+prior: {kernel: matern_7_2, length: 0.6, variance: 1}
 factor: {neighbours: 5, radius: 4}
 solve: {tolerance: 1e-10}
 predict: {points: {file: cloud.h5, dataset: /stations}}

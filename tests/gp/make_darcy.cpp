@@ -5,6 +5,7 @@
 //   /sensors (n, 2), /measured (n,): SENSORS (1000) random nodes, u with normal errors of standard
 //     deviation NOISE (1e-4); both node numbers are odd, so that no regular grid of points with a
 //     spacing of an even number of cells meets a sensor;
+//   /wells (20, 2), /logs (20,): 20 other nodes, w with errors of standard deviation 0.01;
 //   /grid (m, 2), /u (m,), /w (m,): every fourth node inside, the truth;
 //   /poisson (n,): at the sensors, with the same errors, what inputs/gp/source.yaml reads: the
 //     solution sin(pi x) sin(pi y) e^x of Poisson's equation.
@@ -96,8 +97,11 @@ std::vector<double> solve(const Communicator& comm, const Grid& grid) {
   return {values.data(), values.data() + grid.nodes()};
 }
 
+constexpr std::size_t wells = 20;
+
 struct Sensors {
   std::vector<double> points, values, poisson;
+  std::vector<double> wells, logs;
 };
 
 double poisson(double x, double y) {
@@ -115,8 +119,16 @@ Sensors measure(const Grid& grid, const std::vector<double>& u, int count, doubl
     }
   }
   std::sort(nodes.begin(), nodes.end());
-  nodes.resize(std::min(nodes.size(), static_cast<std::size_t>(count)));
   Sensors sensors;
+  const std::size_t all = std::min(nodes.size(), static_cast<std::size_t>(count) + wells);
+  for (std::size_t n = all - wells; n < all; ++n) {
+    const int node = nodes[n].second;
+    const double x = grid.at(node % grid.side()), y = grid.at(node / grid.side());
+    sensors.wells.insert(sensors.wells.end(), {x, y});
+    sensors.logs.push_back(log_permeability(x, y) +
+                           0.01 * errors.normal(static_cast<std::uint64_t>(node), 0));
+  }
+  nodes.resize(all - wells);
   for (const auto& [key, node] : nodes) {
     const int i = node % grid.side(), j = node / grid.side();
     sensors.points.insert(sensors.points.end(), {grid.at(i), grid.at(j)});
@@ -136,6 +148,8 @@ void write(const Communicator& comm, const std::string& path, const Grid& grid,
   file.replicated("/sensors", sensors.points, {}, {count(sensors.points), 2});
   file.replicated("/measured", sensors.values);
   file.replicated("/poisson", sensors.poisson);
+  file.replicated("/wells", sensors.wells, {}, {count(sensors.wells), 2});
+  file.replicated("/logs", sensors.logs);
   std::vector<double> points, values, w;
   for (int j = 3; j < grid.side(); j += 4) {
     for (int i = 3; i < grid.side(); i += 4) {

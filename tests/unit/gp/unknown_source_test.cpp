@@ -207,7 +207,7 @@ TEST_P(UnknownSource, CovarianceIsTheClosedForm) {
     if (!found.inside(p) || id >= first + 8) continue;
     reinterpret_cast<double*>(&rows[found.row_of_source(p)])[id - first] = 1;
   }
-  found.conditioner->apply_posterior(rows, 1e-12, [] {});
+  found.conditioner->apply_posterior(rows, gp::form_to(1e-9), [] {});
   for (std::size_t p = 0; p < found.own(); ++p) {
     if (!found.inside(p)) continue;
     for (std::uint64_t lane = 0; lane < 8; ++lane) {

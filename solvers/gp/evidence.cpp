@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gp/evidence.hpp"
+
+#include <cmath>
+#include <numbers>
+
+namespace mensura::gp {
+
+Evidence evidence_of(std::int64_t points, double quadratic, const LogDeterminant& determinant,
+                     double scale) {
+  const auto n = static_cast<double>(points);
+  Evidence evidence;
+  evidence.scale = scale;
+  evidence.quadratic = quadratic / scale;
+  evidence.log_determinant = determinant.value + n * std::log(scale);
+  evidence.value =
+      -0.5 * (evidence.quadratic + evidence.log_determinant + n * std::log(2 * std::numbers::pi));
+  evidence.standard_error = 0.5 * determinant.standard_error;
+  return evidence;
+}
+
+output::Value::Object describe(const Evidence& evidence) {
+  output::Value::Object entry;
+  entry.emplace_back("name", "log_evidence");
+  entry.emplace_back("value", evidence.value);
+  entry.emplace_back("standard_error", evidence.standard_error);
+  entry.emplace_back("units", "nats");
+  entry.emplace_back("scale", evidence.scale);
+  entry.emplace_back("quadratic", evidence.quadratic);
+  entry.emplace_back("log_determinant", evidence.log_determinant);
+  return entry;
+}
+
+}  // namespace mensura::gp
