@@ -8,6 +8,7 @@
 
 #include "gp/pattern.hpp"
 #include "gp/rows.hpp"
+#include "linear/block_krylov.hpp"
 #include "output/record.hpp"
 #include "parallel/communicator.hpp"
 
@@ -57,6 +58,26 @@ class Conditioner {
   /// Collective. Posterior mean of u at any points (row-major), after condition(). Empty when this
   /// back end has no kernel sums; then the mean is interpolated from the state (mean.hpp).
   virtual std::vector<double> mean_at(std::span<const double> coordinates) = 0;
+
+  /// Collective. Takes the functionals and the noise that the calls below refer to, without a solve
+  /// for a mean: after a restart, or to stand where no solve was made. condition() does so too.
+  virtual void adopt(const Measurements& measurements, const std::function<void()>& poll) = 0;
+
+  // Eight vectors at once, under a prior of unit scale. C = Theta - Theta S (S' Theta S + R)^-1
+  // S' Theta is the posterior covariance of the state.
+
+  /// Collective. Own rows: independent standard normal numbers become draws of the prior.
+  virtual void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) = 0;
+  /// Collective. Own rows := Theta rows.
+  virtual void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) = 0;
+  /// Collective. The state Theta S (S' Theta S + R)^-1 values; `values`: own points, `rows`: own
+  /// rows. Throws Error{not_converged} or Error{numerical} on all ranks.
+  virtual linear::BlockReport condition_block(std::span<const linear::Eight> values,
+                                              std::span<linear::Eight> rows, double tolerance,
+                                              const std::function<void()>& poll) = 0;
+  /// Collective. Own rows := C rows. Throws as condition_block().
+  virtual linear::BlockReport apply_posterior(std::span<linear::Eight> rows, double tolerance,
+                                              const std::function<void()>& poll) = 0;
 
   virtual ConditionerMemory memory() const = 0;         ///< Local.
   virtual void remember(const ConditionerMemory&) = 0;  ///< Collective, before the first solve.

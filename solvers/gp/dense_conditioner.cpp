@@ -108,17 +108,15 @@ Rows DenseConditioner::measured_rows(std::span<const double> lift) const {
   return rows;
 }
 
-// Cholesky factor of the measurements' covariance (row-major, upper). `noise`: of all points.
-std::vector<double> DenseConditioner::factor(const Rows& measured, std::span<const double> noise,
-                                             const std::function<void()>& poll) {
-  const auto n = static_cast<std::size_t>(total_);
-  const std::size_t stride = round_up(n);
+// Cholesky factor of the rows' covariance (row-major, upper). `added`: to the diagonal; or empty.
+std::vector<double> DenseConditioner::cholesky(const Rows& rows, std::span<const double> added,
+                                               const char* what,
+                                               const std::function<void()>& poll) {
+  const std::size_t n = rows.rows(), stride = round_up(n);
   std::vector<double> matrix(n * stride);
-  covariance_.symmetric(measured, matrix.data(), stride);
-  for (std::size_t i = 0; i < n; ++i) {
-    matrix[i * stride + i] *= 1 + nugget_;
-    matrix[i * stride + i] += noise[i];
-  }
+  covariance_.symmetric(rows, matrix.data(), stride);
+  for (std::size_t i = 0; i < n; ++i) matrix[i * stride + i] *= 1 + nugget_;
+  for (std::size_t i = 0; i < added.size(); ++i) matrix[i * stride + i] += added[i];
   poll();
   SpreadPolls polls(comm_, std::pow(static_cast<double>(n), 3) / 3, poll);
   const std::size_t good =
@@ -128,14 +126,30 @@ std::vector<double> DenseConditioner::factor(const Rows& measured, std::span<con
     if (good < n) {
       throw parallel::Error(
           parallel::ExitCode::numerical,
-          fmt::format("the dense covariance matrix of {} measurements is not positive definite in "
-                      "double precision (row {}): raise factor.nugget (now {:g}), or take a "
-                      "rougher kernel or a shorter prior.length",
-                      n, good, nugget_));
+          fmt::format("the dense covariance matrix of {} {} is not positive definite in double "
+                      "precision (row {}): raise factor.nugget (now {:g}), or take a rougher "
+                      "kernel or a shorter prior.length",
+                      n, what, good, nugget_));
     }
   });
   poll();
   return matrix;
+}
+
+// Takes functionals and noise, and factors their covariance.
+void DenseConditioner::factor(const Measurements& measurements, const std::function<void()>& poll) {
+  const auto own = static_cast<std::size_t>(pattern_.own);
+  noise_ =
+      replicate(measurements.noise.empty() ? std::vector<double>(own, 0.0) : measurements.noise, 1);
+  Rows measured = measured_rows(measurements.lift);
+  matrix_ = {};  // the new one takes its place in memory
+  matrix_ = cholesky(measured, noise_, "measurements", poll);
+  lift_ = measurements.lift;
+  measured_ = std::move(measured);
+}
+
+void DenseConditioner::adopt(const Measurements& measurements, const std::function<void()>& poll) {
+  factor(measurements, poll);
 }
 
 SolveReport DenseConditioner::condition(const Measurements& measurements, double /*distance*/,
@@ -144,30 +158,24 @@ SolveReport DenseConditioner::condition(const Measurements& measurements, double
   const auto own = static_cast<std::size_t>(pattern_.own);
   const auto n = static_cast<std::size_t>(total_);
   const auto value = replicate(measurements.value, 1);
-  const auto noise =
-      replicate(measurements.noise.empty() ? std::vector<double>(own, 0.0) : measurements.noise, 1);
-  Rows measured = measured_rows(measurements.lift);
-  std::vector<double> matrix = factor(measured, noise, poll);
+  factor(measurements, poll);
   const std::size_t stride = round_up(n);
-  lift_ = measurements.lift;
-  measured_ = std::move(measured);
   alpha_ = value;
   log_determinant_ = 0;
   SolveReport report;
   double size = 0;
   for (std::size_t i = 0; i < n; ++i) {
     size += value[i] * value[i];
-    log_determinant_ += 2 * std::log(matrix[i * stride + i]);
+    log_determinant_ += 2 * std::log(matrix_[i * stride + i]);
   }
-  linear::solve_upper_transposed(n, matrix.data(), stride, 1, alpha_.data(), n);
-  linear::solve_upper(n, matrix.data(), stride, 1, alpha_.data(), n);
-  matrix = {};
+  linear::solve_upper_transposed(n, matrix_.data(), stride, 1, alpha_.data(), n);
+  linear::solve_upper(n, matrix_.data(), stride, 1, alpha_.data(), n);
 
   // The state of the own rows, and the residual, by exact sums.
   const auto fitted = sums(measured_);
   double rest = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    const double gap = value[i] - fitted[i] - noise[i] * alpha_[i];
+    const double gap = value[i] - fitted[i] - noise_[i] * alpha_[i];
     rest += gap * gap;
     report.quadratic += value[i] * alpha_[i];
   }

@@ -8,8 +8,9 @@
 namespace mensura::gp {
 
 /// The reference: one dense Cholesky factor of the measurements' covariance, exact kernel sums for
-/// the mean (reference gp_pde 3.1). Every rank holds and factors the same matrix, so that the
-/// answer does not depend on ranks; for at most `most_rows` rows.
+/// the mean (reference gp_pde 3.1), for samples and variances a second one of all state rows'
+/// covariance. Every rank holds and factors the same matrices, so that the answer does not depend
+/// on ranks; for at most `most_rows` points.
 class DenseConditioner final : public Conditioner {
  public:
   static constexpr std::int64_t most_rows = 20000;
@@ -25,6 +26,14 @@ class DenseConditioner final : public Conditioner {
     return log_determinant_;
   }
   std::vector<double> mean_at(std::span<const double> coordinates) override;
+  void adopt(const Measurements& measurements, const std::function<void()>& poll) override;
+  void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
+  void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
+  linear::BlockReport condition_block(std::span<const linear::Eight> values,
+                                      std::span<linear::Eight> rows, double tolerance,
+                                      const std::function<void()>& poll) override;
+  linear::BlockReport apply_posterior(std::span<linear::Eight> rows, double tolerance,
+                                      const std::function<void()>& poll) override;
   ConditionerMemory memory() const override;
   void remember(const ConditionerMemory& memory) override;
   double nonzeros_per_row() const override { return 0.5 * static_cast<double>(total_ + 1); }
@@ -33,9 +42,15 @@ class DenseConditioner final : public Conditioner {
  private:
   std::vector<double> replicate(std::span<const double> own_rows, int width) const;
   Rows measured_rows(std::span<const double> lift) const;
-  std::vector<double> factor(const Rows& measured, std::span<const double> noise,
-                             const std::function<void()>& poll);
+  void factor(const Measurements& measurements, const std::function<void()>& poll);
+  std::vector<double> cholesky(const Rows& rows, std::span<const double> added, const char* what,
+                               const std::function<void()>& poll);
   std::vector<double> sums(const Rows& rows);
+  void number_rows();
+  Rows all_rows() const;
+  void find_prior(const std::function<void()>& poll);
+  std::vector<double> all_of(std::span<const linear::Eight> own, bool by_point) const;
+  void own_of(std::span<const double> all, std::span<linear::Eight> rows) const;
 
   const parallel::Communicator& comm_;
   const Pattern& pattern_;
@@ -49,7 +64,12 @@ class DenseConditioner final : public Conditioner {
   std::vector<double> lift_;
   Rows measured_;
   std::vector<double> alpha_;
+  std::vector<double> noise_;   // of all points
+  std::vector<double> matrix_;  // Cholesky factor of the measurements' covariance
   double log_determinant_ = 0;
+  // Once samples are drawn: the factor of all state rows' covariance, rows by point and kind.
+  std::vector<double> prior_;
+  std::vector<std::int64_t> first_row_;  // of all points, + 1
 };
 
 }  // namespace mensura::gp

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <exception>
 
+#include "gp/lift.hpp"
 #include "linear/arrays.hpp"
 #include "parallel/error.hpp"
 
@@ -131,28 +132,13 @@ SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const P
       solve_spec_(solve),
       covariance_(prior, pattern.dimension),
       small_layout_(make_layout(comm, pattern, {1, 1, 1})),
-      big_(comm, pattern, layout, poll),
+      theta_(comm, pattern, layout, weights, covariance_, factor.nugget, poll),
       small_(comm, pattern, small_layout_) {
-  try {
-    theta_ =
-        std::make_unique<linear::TriangularSolver>(comm, big_.lower(), big_.elimination(), poll);
-    big_.compute(comm, weights, covariance_, factor.nugget, poll, {}, &variance_);
-  } catch (...) {
-    // All ranks are here together, so that the PETSc objects can still be destroyed in order; while
-    // the exception unwinds the constructor they would be left to a communicator that is freed.
-    theta_.reset();
-    big_.release();
-    small_.release();
-    throw;
-  }
-  big_statistics_ = big_.statistics(comm);
   small_statistics_ = small_.statistics(comm);
-  forward_ = theta_->forward_statistics();
-  backward_ = theta_->backward_statistics();
   const auto make = [&](Mat mat, linear::Vector& vector) {
     check_petsc(MatCreateVecs(mat, vector.put(), nullptr), "MatCreateVecs");
   };
-  make(big_.lower(), big_vector_);
+  make(theta_.lower(), big_vector_);
   for (linear::Vector* vector : {&alpha_, &earlier_, &data_, &residual_, &half_})
     make(small_.lower(), *vector);
   const std::size_t points = pattern.ids.size();
@@ -215,42 +201,18 @@ void SparseConditioner::make_solver() {
   own_test_ = chosen == &Callbacks::test;
 }
 
-void SparseConditioner::lift(Vec small, Vec big) const {
-  const ReadArray from(small);
-  WriteArray to(big);
-  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
-    for (auto r = static_cast<std::size_t>(layout_.first[p]);
-         r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
-      to[r] = lift_[r] * from[p];
-    }
-  }
-}
-
-void SparseConditioner::restrict_to(Vec big, Vec small) const {
-  const ReadArray from(big);
-  WriteArray to(small);
-  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
-    double sum = 0;
-    for (auto r = static_cast<std::size_t>(layout_.first[p]);
-         r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
-      sum += lift_[r] * from[r];
-    }
-    to[p] = sum;
-  }
-}
-
-void SparseConditioner::apply_prior(Vec big) const {
-  theta_->solve_transposed(big, big);  // U^-1
-  theta_->solve(big, big);             // U^-T
-}
-
 void SparseConditioner::apply_operator(Vec x, Vec y) const {
-  lift(x, big_vector_.get());
-  apply_prior(big_vector_.get());
-  restrict_to(big_vector_.get(), y);
-  if (noise_variance_.empty()) return;
-  const ReadArray from(x);
+  const auto own = static_cast<std::size_t>(pattern_.own);
+  {
+    const ReadArray from(x);
+    WriteArray to(big_vector_.get());
+    lift_to_rows(layout_, lift_, from.data(), own, to.data());
+  }
+  theta_.apply(big_vector_.get());
+  const ReadArray rows(big_vector_.get());
   WriteArray to(y);
+  restrict_to_points(layout_, lift_, rows.data(), own, to.data());
+  const ReadArray from(x);
   for (std::size_t p = 0; p < noise_variance_.size(); ++p) to[p] += noise_variance_[p] * from[p];
 }
 
@@ -262,13 +224,14 @@ void SparseConditioner::apply_preconditioner(Vec x, Vec y) const {
 // Collective.
 bool SparseConditioner::moved(std::span<const double> lift) const {
   double most = 0;
+  const std::span<const double> variance = theta_.variance();
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     double change = 0, size = 0;
     for (auto r = static_cast<std::size_t>(layout_.first[p]);
          r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
       const double difference = lift[r] - factorised_[r];
-      change += difference * difference * variance_[r];
-      size += factorised_[r] * factorised_[r] * variance_[r];
+      change += difference * difference * variance[r];
+      size += factorised_[r] * factorised_[r] * variance[r];
     }
     // Not finite counts as moved: the factor then reports it.
     if (!(change <= most_move * most_move * size)) most = 1;
@@ -460,7 +423,8 @@ SolveReport SparseConditioner::attempt(const Measurements& measurements, double 
 }
 
 double SparseConditioner::nonzeros_per_row() const {
-  return static_cast<double>(big_statistics_.nonzeros) / static_cast<double>(big_statistics_.rows);
+  return static_cast<double>(theta_.statistics().nonzeros) /
+         static_cast<double>(theta_.statistics().rows);
 }
 
 void SparseConditioner::record(output::Value& entry) const {
@@ -474,7 +438,7 @@ void SparseConditioner::record(output::Value& entry) const {
     value["imbalance"] = factor.imbalance;
     return value;
   };
-  entry["big"] = describe(big_statistics_);
+  entry["big"] = describe(theta_.statistics());
   entry["small"] = describe(small_statistics_);
   const auto solves = [](const linear::TriangularStatistics& statistics) {
     output::Value value;
@@ -483,8 +447,8 @@ void SparseConditioner::record(output::Value& entry) const {
     value["bytes"] = statistics.bytes;
     return value;
   };
-  entry["forward_solve"] = solves(forward_);
-  entry["backward_solve"] = solves(backward_);
+  entry["forward_solve"] = solves(theta_.forward());
+  entry["backward_solve"] = solves(theta_.backward());
 }
 
 }  // namespace mensura::gp

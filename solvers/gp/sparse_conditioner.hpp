@@ -7,10 +7,11 @@
 
 #include "gp/conditioner.hpp"
 #include "gp/covariance.hpp"
+#include "gp/prior_factor.hpp"
 #include "gp/problem.hpp"
 #include "gp/sparse_factor.hpp"
 #include "linear/handles.hpp"
-#include "linear/triangular.hpp"
+#include "linear/product.hpp"
 
 namespace mensura::gp {
 
@@ -38,6 +39,14 @@ class SparseConditioner final : public Conditioner {
   std::vector<double> mean_at(std::span<const double>) override { return {}; }
   ConditionerMemory memory() const override;
   void remember(const ConditionerMemory& memory) override;
+  void adopt(const Measurements& measurements, const std::function<void()>& poll) override;
+  void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
+  void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
+  linear::BlockReport condition_block(std::span<const linear::Eight> values,
+                                      std::span<linear::Eight> rows, double tolerance,
+                                      const std::function<void()>& poll) override;
+  linear::BlockReport apply_posterior(std::span<linear::Eight> rows, double tolerance,
+                                      const std::function<void()>& poll) override;
   double nonzeros_per_row() const override;
   void record(output::Value& entry) const override;
   /// Local. False when options replace the convergence test: all solves are complete then.
@@ -53,11 +62,13 @@ class SparseConditioner final : public Conditioner {
   void share_lift();
   void factor_small(const std::function<void()>& poll);
   KSPConvergedReason iterate(Vec y);
-  void lift(Vec small, Vec big) const;         // big = S small
-  void restrict_to(Vec big, Vec small) const;  // small = S' big
-  void apply_prior(Vec big) const;             // big := Theta big
-  void apply_operator(Vec x, Vec y) const;     // y = (S' Theta S + R) x
+  void apply_operator(Vec x, Vec y) const;  // y = (S' Theta S + R) x
+  void apply_operator(std::span<const linear::Eight> x, std::span<linear::Eight> y);
   void apply_preconditioner(Vec x, Vec y) const;
+  void apply_preconditioner(std::span<const linear::Eight> x, std::span<linear::Eight> y);
+  linear::BlockReport solve_block(std::span<const linear::Eight> values,
+                                  std::span<linear::Eight> alpha, double tolerance,
+                                  const std::function<void()>& poll);
   void make_solver();
   void aim();
   std::int64_t solve(Vec y, double distance, const std::function<void()>& poll);
@@ -69,16 +80,16 @@ class SparseConditioner final : public Conditioner {
   FactorSpec factor_spec_;
   SolveSpec solve_spec_;
   Covariance covariance_;
-  std::vector<double> variance_;  // own rows: of the functionals under the prior
   RowLayout small_layout_;
   RowWeights small_weights_;
   std::vector<double> lift_;            // own and ghost rows; ghosts as of the last small factor
   std::vector<double> factorised_;      // own rows: the lift of the small factor; empty: none yet
   std::vector<double> noise_variance_;  // own points, of the last solve; empty: none
-  SparseFactor big_, small_;
-  std::unique_ptr<linear::TriangularSolver> theta_;
-  FactorStatistics big_statistics_, small_statistics_;
-  linear::TriangularStatistics forward_, backward_;
+  PriorFactor theta_;
+  SparseFactor small_;
+  FactorStatistics small_statistics_;
+  std::unique_ptr<linear::BlockProduct> small_product_;  // once eight systems were solved together
+  std::vector<linear::Eight> big_eight_, half_eight_;    // workspace of their solves
   linear::Vector big_vector_, alpha_, earlier_, data_, residual_, half_;
   linear::Matrix operator_;
   void* standard_test_ = nullptr;  // PETSc's convergence test; the solver destroys it

@@ -56,8 +56,8 @@ BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
     for (auto* block : {&residual, &way, &product, &z}) block->resize(b.size());
   });
   const Lanes size = dot(comm, b, b);
-  apply(x, product);
-  for (std::size_t i = 0; i < b.size(); ++i) residual[i] = b[i] - product[i];
+  std::ranges::fill(x, all(0));
+  std::ranges::copy(b, residual.begin());
   BlockReport report;
   Lanes rz{};
   for (;; ++report.iterations) {

@@ -22,7 +22,8 @@ struct BlockReport {
 
 /// Collective. Preconditioned conjugate gradients (Hestenes and Stiefel 1952) for eight systems
 /// with one symmetric positive definite matrix side by side, each with coefficients of its own; one
-/// that has converged waits for the others. `x`: first the start, then the solution. Inner products
+/// that has converged waits for the others. `x`: the solutions; the start is zero, so that the
+/// energy b . x falls short of the exact one by the square of the error only. Inner products
 /// are exact sums: the numbers of ranks differ in what the operators round. Throws Error{numerical}
 /// on all ranks where a curvature is not positive. `poll`: called in every iteration.
 BlockReport block_conjugate_gradients(const parallel::Communicator& comm,

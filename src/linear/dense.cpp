@@ -11,6 +11,9 @@ void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* inf
 void dtrsm_(const char* side, const char* uplo, const char* trans, const char* diag, const int* m,
             const int* n, const double* alpha, const double* a, const int* lda, double* b,
             const int* ldb);
+void dtrmm_(const char* side, const char* uplo, const char* trans, const char* diag, const int* m,
+            const int* n, const double* alpha, const double* a, const int* lda, double* b,
+            const int* ldb);
 void dgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
             const double* alpha, const double* a, const int* lda, const double* b, const int* ldb,
             const double* beta, double* c, const int* ldc);
@@ -35,6 +38,14 @@ void triangular(const char* trans, std::size_t n, const double* upper, std::size
   const int rows = narrow(n), columns = narrow(m), lda = narrow(stride), ldb = narrow(b_stride);
   const double one = 1;
   dtrsm_("L", "L", trans, "N", &rows, &columns, &one, upper, &lda, b, &ldb);
+}
+
+void triangular_product(const char* trans, std::size_t n, const double* upper, std::size_t stride,
+                        std::size_t m, double* b, std::size_t b_stride) {
+  if (n == 0 || m == 0) return;
+  const int rows = narrow(n), columns = narrow(m), lda = narrow(stride), ldb = narrow(b_stride);
+  const double one = 1;
+  dtrmm_("L", "L", trans, "N", &rows, &columns, &one, upper, &lda, b, &ldb);
 }
 
 }  // namespace
@@ -103,6 +114,16 @@ void solve_upper(std::size_t n, const double* upper, std::size_t stride, std::si
 void solve_upper_transposed(std::size_t n, const double* upper, std::size_t stride, std::size_t m,
                             double* b, std::size_t b_stride) {
   triangular("N", n, upper, stride, m, b, b_stride);
+}
+
+void multiply_upper(std::size_t n, const double* upper, std::size_t stride, std::size_t m,
+                    double* b, std::size_t b_stride) {
+  triangular_product("T", n, upper, stride, m, b, b_stride);
+}
+
+void multiply_upper_transposed(std::size_t n, const double* upper, std::size_t stride,
+                               std::size_t m, double* b, std::size_t b_stride) {
+  triangular_product("N", n, upper, stride, m, b, b_stride);
 }
 
 }  // namespace mensura::linear

@@ -28,4 +28,10 @@ void solve_upper(std::size_t n, const double* upper, std::size_t stride, std::si
 void solve_upper_transposed(std::size_t n, const double* upper, std::size_t stride, std::size_t m,
                             double* b, std::size_t b_stride);
 
+/// x := R x and x := R' x for every row x of the m x n matrix b.
+void multiply_upper(std::size_t n, const double* upper, std::size_t stride, std::size_t m,
+                    double* b, std::size_t b_stride);
+void multiply_upper_transposed(std::size_t n, const double* upper, std::size_t stride,
+                               std::size_t m, double* b, std::size_t b_stride);
+
 }  // namespace mensura::linear
