@@ -86,27 +86,6 @@ void file_points(const parallel::Communicator& comm, const Problem& problem, Ans
   }
 }
 
-// Marks what lies outside the domain and returns how the inside points are chosen.
-std::vector<std::size_t> inside_points(const Problem& problem, const Answer& answer) {
-  const auto d = static_cast<std::size_t>(answer.dimension);
-  std::vector<std::size_t> inside;
-  for (std::size_t i = 0; i < answer.points.size() / d; ++i) {
-    if (!answer.grid || place_of(*problem.domain, &answer.points[i * d]) != Place::outside) {
-      inside.push_back(i);
-    }
-  }
-  return inside;
-}
-
-std::vector<double> chosen_rows(const Answer& answer, const std::vector<std::size_t>& chosen) {
-  const auto d = static_cast<std::size_t>(answer.dimension);
-  std::vector<double> rows;
-  for (const std::size_t i : chosen) {
-    rows.insert(rows.end(), &answer.points[i * d], &answer.points[i * d] + d);
-  }
-  return rows;
-}
-
 void mean_at_points(const parallel::Communicator& comm, const Problem& problem, System& system,
                     std::span<const double> state, Answer& answer,
                     const std::function<void()>& poll) {
@@ -206,6 +185,26 @@ void compare_with_exact(const parallel::Communicator& comm, const Problem& probl
 
 }  // namespace
 
+std::vector<std::size_t> inside_points(const Problem& problem, const Answer& answer) {
+  const auto d = static_cast<std::size_t>(answer.dimension);
+  std::vector<std::size_t> inside;
+  for (std::size_t i = 0; i < answer.points.size() / d; ++i) {
+    if (!answer.grid || place_of(*problem.domain, &answer.points[i * d]) != Place::outside) {
+      inside.push_back(i);
+    }
+  }
+  return inside;
+}
+
+std::vector<double> chosen_rows(const Answer& answer, const std::vector<std::size_t>& chosen) {
+  const auto d = static_cast<std::size_t>(answer.dimension);
+  std::vector<double> rows;
+  for (const std::size_t i : chosen) {
+    rows.insert(rows.end(), &answer.points[i * d], &answer.points[i * d] + d);
+  }
+  return rows;
+}
+
 Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
               std::span<const double> state, double time, const std::function<void()>& poll) {
   Answer answer = wanted_points(comm, problem, system);
@@ -224,6 +223,22 @@ void check_wanted(const parallel::Communicator& comm, const Problem& problem, co
   exact_values(comm, problem, time, wanted, inside_points(problem, wanted));
 }
 
+void find_coverage(const parallel::Communicator& comm, Answer& answer) {
+  constexpr double two_sided = 1.959963984540054;  // normal quantile of 0.975
+  std::array<parallel::ExactSum, 3> sums;          // points, variance, points inside the interval
+  for (std::size_t i = 0; i < answer.variance.size(); ++i) {
+    if (std::isnan(answer.variance[i])) continue;
+    sums[0].add(1);
+    sums[1].add(answer.variance[i]);
+    if (!answer.error_known) continue;
+    const double error = std::abs(answer.mean[i] - answer.exact[i]);
+    if (error <= two_sided * std::sqrt(answer.variance[i])) sums[2].add(1);
+  }
+  parallel::reduce(comm, sums);
+  answer.mean_variance = sums[1].value() / sums[0].value();
+  answer.coverage = sums[2].value() / sums[0].value();
+}
+
 void write_answer(output::File& file, const Answer& answer) {
   const std::int64_t d = answer.dimension;
   file.group("/predict");
@@ -235,16 +250,32 @@ void write_answer(output::File& file, const Answer& answer) {
     file.distributed("/predict/exact", answer.exact, {{answer.total}, answer.first},
                      {"1", "exact solution of the deck"});
   }
+  if (!answer.variance.empty()) {
+    file.distributed("/predict/variance", answer.variance, {{answer.total}, answer.first},
+                     {"1", "posterior variance of u; NaN outside the domain"});
+  }
+  if (answer.samples.empty()) return;
+  const std::size_t count = answer.samples.size();
+  std::vector<double> by_point(answer.mean.size() * count);
+  for (std::size_t i = 0; i < answer.mean.size(); ++i) {
+    for (std::size_t s = 0; s < count; ++s) by_point[i * count + s] = answer.samples[s][i];
+  }
+  const auto samples = static_cast<std::int64_t>(count);
+  file.distributed("/predict/samples", by_point, {{answer.total, samples}, answer.first * samples},
+                   {"1", "samples of the posterior, one per column"});
 }
 
 void write_fields(const parallel::Communicator& comm, const std::string& folder,
                   const output::Provenance& provenance, const Answer& answer) {
+  const auto place = [&](output::FieldWriter& writer) {
+    if (answer.grid) {
+      writer.grid(*answer.grid, answer.first);
+    } else {
+      writer.points(answer.points, answer.dimension, answer.first, answer.total);
+    }
+  };
   output::FieldWriter writer(comm, folder, "mean", provenance);
-  if (answer.grid) {
-    writer.grid(*answer.grid, answer.first);
-  } else {
-    writer.points(answer.points, answer.dimension, answer.first, answer.total);
-  }
+  place(writer);
   writer.field("mean", answer.mean, 1, {"1", "posterior mean of u"});
   if (answer.error_known) {
     writer.field("exact", answer.exact, 1, {"1", "exact solution of the deck"});
@@ -252,7 +283,20 @@ void write_fields(const parallel::Communicator& comm, const std::string& folder,
     for (std::size_t i = 0; i < error.size(); ++i) error[i] -= answer.exact[i];
     writer.field("error", error, 1, {"1", "mean minus exact"});
   }
+  if (!answer.variance.empty()) {
+    std::vector<double> deviation;
+    for (const double variance : answer.variance) deviation.push_back(std::sqrt(variance));
+    writer.field("deviation", deviation, 1, {"1", "posterior standard deviation of u"});
+  }
   writer.finish();
+  if (answer.samples.empty()) return;
+  output::FieldWriter samples(comm, folder, "samples", provenance);
+  place(samples);
+  for (std::size_t s = 0; s < answer.samples.size(); ++s) {
+    samples.field(fmt::format("sample_{}", s), answer.samples[s], 1,
+                  {"1", "sample of the posterior of u"});
+  }
+  samples.finish();
 }
 
 }  // namespace mensura::gp

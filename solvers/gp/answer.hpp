@@ -25,6 +25,11 @@ struct Answer {
   std::optional<output::RegularGrid> grid{};  ///< of a predict grid
   bool error_known = false;                   ///< the deck has an exact solution
   double error_l2 = 0, error_linf = 0;        ///< over the points inside
+  // Once the posterior is known, if it is asked for:
+  std::vector<double> variance;              ///< NaN outside
+  std::vector<std::vector<double>> samples;  ///< of u, point by point; NaN outside
+  double mean_variance = 0;                  ///< over the points inside
+  double coverage = 0;                       ///< of the exact solution by 95 % intervals
 };
 
 /// Collective. Evaluates the posterior mean of u from the state (own rows) at the prediction
@@ -40,10 +45,17 @@ Answer answer(const parallel::Communicator& comm, const Problem& problem, System
 void check_wanted(const parallel::Communicator& comm, const Problem& problem, const System& system,
                   double time);
 
+/// Local. Which of the own points lie inside the domain, and the coordinates of chosen ones.
+std::vector<std::size_t> inside_points(const Problem& problem, const Answer& answer);
+std::vector<double> chosen_rows(const Answer& answer, const std::vector<std::size_t>& chosen);
+
+/// Collective. From mean, variance and exact values: mean variance and coverage.
+void find_coverage(const parallel::Communicator& comm, Answer& answer);
+
 /// Collective. /predict of the results file.
 void write_answer(output::File& file, const Answer& answer);
 
-/// Collective. fields/mean.h5 with its XDMF.
+/// Collective. fields/mean.h5 and, with samples, fields/samples.h5 with their XDMF.
 void write_fields(const parallel::Communicator& comm, const std::string& folder,
                   const output::Provenance& provenance, const Answer& answer);
 

@@ -9,6 +9,7 @@
 
 #include "gp/domain_deck.hpp"
 #include "gp/equation_deck.hpp"
+#include "gp/posterior_deck.hpp"
 #include "gp/prior_deck.hpp"
 #include "input/common.hpp"
 #include "input/diagnostics.hpp"
@@ -316,8 +317,10 @@ input::Schema make_schema() {
        .kind = Kind::tables,
        .help = "measurements of u",
        .length = ">= 1",
-       .table = data_table()}};
-  for (const char* key : {"posterior", "hyper", "certify", "inverse"}) {
+       .table = data_table()},
+      section("posterior", posterior_table(), "variance and samples; without it the mean alone",
+              false)};
+  for (const char* key : {"hyper", "certify", "inverse"}) {
     schema.root.hints.push_back({key, "not available yet; this version computes the mean"});
   }
   schema.root.checks = {check_shape,
@@ -386,7 +389,8 @@ Problem problem_from(const input::Deck& deck) {
   Problem problem;
   problem.equation = equation_from(deck["equation"]);
   if (deck["domain"].present()) problem.domain = domain_from(deck["domain"]);
-  problem.layout = layout_from(deck["points"], input::read_run(deck.root()).seed);
+  problem.seed = input::read_run(deck.root()).seed;
+  problem.layout = layout_from(deck["points"], problem.seed);
   problem.prior = kernel_from(deck["prior"]);
   problem.factor = factor_from(deck["factor"]);
   problem.predict = predict_from(deck["predict"], dimension_of(deck.root()));
@@ -396,6 +400,7 @@ Problem problem_from(const input::Deck& deck) {
                    .max_newton = static_cast<int>(solve["max_newton"].integer()),
                    .warm_start = solve["warm_start"].flag()};
   if (deck["time"].present()) problem.time = time_from(deck["time"]);
+  if (deck["posterior"].present()) problem.posterior = posterior_from(deck["posterior"]);
   if (!deck["data"].present()) return problem;
   for (const Node& node : deck["data"].items()) problem.data.push_back(data_from(node));
   return problem;

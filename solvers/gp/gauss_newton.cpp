@@ -156,24 +156,38 @@ void GaussNewton::resume(std::span<const double> mean, const NewtonStep& last,
   converged_ = converged;
 }
 
-void GaussNewton::evaluate(Vec x, Vec f) {
-  const PetscScalar* state = nullptr;
-  check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
-  std::array<parallel::ExactSum, 2> squares;  // of the residual, of the linearised data
+// Functionals and data of the interior points; the visitor sees F and the data of each.
+void GaussNewton::linearise(const double* state, Measurements& measurements,
+                            const std::function<void(double value, double data)>& visit) const {
   std::size_t interior = 0;
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     if (pattern_.kind(p) != PointKind::interior) continue;
     const auto first = static_cast<std::size_t>(layout_.first[p]);
     const auto rows = static_cast<std::size_t>(layout_.rows_of(p));
     const std::span<const double> here(state + first, rows);
-    const std::span<double> weights(&measurements_.lift[first], rows);
+    const std::span<double> weights(&measurements.lift[first], rows);
     const double value = equation_.linearise(interior++, here, weights);
-    squares[0].add(value * value);
     double data = -value;
     for (std::size_t r = 0; r < rows; ++r) data += weights[r] * here[r];
-    measurements_.value[p] = data;
-    squares[1].add(data * data);
+    measurements.value[p] = data;
+    visit(value, data);
   }
+}
+
+Measurements GaussNewton::linearised(std::span<const double> state) const {
+  Measurements result = measurements_;
+  linearise(state.data(), result, [](double, double) {});
+  return result;
+}
+
+void GaussNewton::evaluate(Vec x, Vec f) {
+  const PetscScalar* state = nullptr;
+  check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
+  std::array<parallel::ExactSum, 2> squares;  // of the residual, of the linearised data
+  linearise(state, measurements_, [&](double value, double data) {
+    squares[0].add(value * value);
+    squares[1].add(data * data);
+  });
   ++evaluations_;
   parallel::reduce(comm_, squares);
   const double residual = std::sqrt(squares[0].value());

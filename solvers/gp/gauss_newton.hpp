@@ -59,6 +59,9 @@ class GaussNewton {
   /// what the conditioner throws; state and mean are then those of the evaluation before.
   NewtonStep step(const std::function<void()>& poll, bool last = false);
 
+  /// Local. What is measured when the equation is linearised at a state (own rows).
+  Measurements linearised(std::span<const double> state) const;
+
   bool converged() const noexcept { return converged_; }
   /// Local. Where the last evaluation was made (what a restart needs) ...
   void state(std::span<double> rows) const;
@@ -69,6 +72,8 @@ class GaussNewton {
   struct Callbacks;
   void advance();
   void evaluate(Vec x, Vec f);
+  void linearise(const double* state, Measurements& measurements,
+                 const std::function<void(double value, double data)>& visit) const;
   void search(SNESLineSearch line_search);
   double merit(Vec x) const;
   double residual_at(const double* state) const;

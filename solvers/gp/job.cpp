@@ -11,6 +11,7 @@
 #include <set>
 
 #include "gp/gauss_newton.hpp"
+#include "gp/posterior_stage.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
 #include "output/checkpoint.hpp"
@@ -88,6 +89,11 @@ void GpJob::advance(run::Context& context) {
     const auto phase = context.timers.phase("solve");
     return problem_.time ? time_step(context) : newton_step(context);
   }
+  if (!answer_) return find_mean(context);
+  find_posterior(context);
+}
+
+void GpJob::find_mean(run::Context& context) {
   const auto phase = context.timers.phase("mean");
   answer_ = answer(comm_, problem_, system_, mean_, time_after(time_steps()), context.poll);
   if (answer_->error_known) {
@@ -95,6 +101,27 @@ void GpJob::advance(run::Context& context) {
         fmt::format("error against the exact solution: root mean square {:.3g}, maximum {:.3g}",
                     answer_->error_l2, answer_->error_linf));
   }
+}
+
+void GpJob::find_posterior(run::Context& context) {
+  const auto phase = context.timers.phase("posterior");
+  if (!posterior_) {
+    posterior_ = std::make_unique<PosteriorStage>(comm_, problem_, system_, *newton_, mean_,
+                                                  *answer_, context.poll);
+    if (restored_posterior_) posterior_->resume(*restored_posterior_);
+    restored_posterior_.reset();
+  }
+  if (!posterior_->finished()) posterior_->advance(context.poll);
+  if (!posterior_->finished()) return;
+  posterior_->complete(*answer_, scale());
+  complete_ = true;
+  context.log(fmt::format("posterior: root mean square deviation {:.3g}",
+                          std::sqrt(answer_->mean_variance)));
+}
+
+// Of the prior: y' alpha / N, where the likelihood is largest.
+double GpJob::scale() const {
+  return history_.back().quadratic / static_cast<double>(system_.points());
 }
 
 // Collective. Wrong options of PETSc's solvers, before they are needed.
@@ -285,11 +312,16 @@ run::Progress GpJob::progress() const {
     return progress;
   }
   const auto expected = problem_.time ? time_steps() : std::max<std::int64_t>(5, steps_done_ + 1);
-  progress.done = finished() ? 100 : (solved_ ? 90 : 10 + 80 * steps_done_ / expected);
+  const std::int64_t share = problem_.posterior ? 40 : 80;  // of the solve
+  progress.done = finished() ? 100 : 10 + (solved_ ? share : share * steps_done_ / expected);
   if (!history_.empty()) {
     progress.line = problem_.time ? fmt::format("time step {} of {}", steps_done_, time_steps())
                                   : fmt::format("Gauss-Newton step {}, relative change {:.2g}",
                                                 steps_done_, history_.back().relative_step);
+  }
+  if (posterior_ && !complete_) {
+    progress.done += 50 * posterior_->done() / std::max<std::int64_t>(1, posterior_->steps());
+    progress.line = posterior_->progress();
   }
   return progress;
 }
@@ -330,7 +362,8 @@ std::vector<double> GpJob::from_state_blocks(std::span<const double> block) cons
 std::int64_t GpJob::checkpoint_bytes() const {
   if (!system_.ready()) return 1 << 20;
   return state_bytes(system_.points(), system_.equation().state_rows()) +
-         static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8);
+         static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8) +
+         (posterior_ ? posterior_->checkpoint_bytes() : 0);
 }
 
 void GpJob::save(output::CheckpointWriter& checkpoint) const {
@@ -363,6 +396,7 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
   const std::vector<std::int64_t> counts{steps_done_, solved_ ? 1 : 0, stalled_ ? 1 : 0,
                                          static_cast<std::int64_t>(system_.fingerprint()), width};
   checkpoint.replicated(counts_name, counts);
+  if (posterior_) posterior_->save(checkpoint);
 }
 
 void GpJob::load(const output::CheckpointReader& checkpoint) {
@@ -394,6 +428,9 @@ void GpJob::load(const output::CheckpointReader& checkpoint) {
         checkpoint.reals(solution_name, blocks.begin(comm_.rank()), blocks.size(comm_.rank()));
     restored_->factorised = checkpoint.reals(factorised_name, first, count);
   }
+  if (PosteriorState::in(checkpoint)) {
+    restored_posterior_ = std::make_unique<PosteriorState>(PosteriorState::load(comm_, checkpoint));
+  }
 }
 
 void GpJob::record(output::Record& record) const {
@@ -421,7 +458,7 @@ void GpJob::record(output::Record& record) const {
   if (history_.empty()) return;
   if (answer_) {
     if (answer_->error_known) {
-      const char* status = failed_ ? "of the last step before the failure" : nullptr;
+      const char* status = failed_ && !solved_ ? "of the last step before the failure" : nullptr;
       add("error_l2", answer_->error_l2, status);
       add("error_linf", answer_->error_linf, status);
     } else {
@@ -431,7 +468,7 @@ void GpJob::record(output::Record& record) const {
   }
   const HistoryEntry& last = history_.back();
   const auto n = static_cast<double>(system_.points());
-  const double scale = last.quadratic / n;
+  const double scale = this->scale();
   add("residual", last.residual);
   if (!knows_evidence()) {
     add("log_evidence", output::Value(), "not computed with noisy data");
@@ -453,6 +490,7 @@ void GpJob::record(output::Record& record) const {
   if (system_.ready()) {
     add("nonzeros_per_row", system_.conditioner().nonzeros_per_row());
   }
+  if (complete_) posterior_->record(record, *answer_);
 }
 
 }  // namespace mensura::gp

@@ -14,16 +14,20 @@
 namespace mensura::gp {
 
 class GaussNewton;
+class PosteriorStage;
 struct NewtonStep;
+struct PosteriorState;
 
-/// A GP solve as a batch job: set-up, Gauss-Newton steps or time steps, mean.
+/// A GP solve as a batch job: set-up, Gauss-Newton steps or time steps, mean, posterior.
 class GpJob : public run::Job {
  public:
   /// Local and cheap. The communicator must outlive the job.
   GpJob(Problem problem, const parallel::Communicator& comm);
   ~GpJob() override;
 
-  bool finished() const override { return answer_.has_value() && !failed_; }
+  bool finished() const override {
+    return answer_.has_value() && !failed_ && (!problem_.posterior || complete_);
+  }
   void advance(run::Context& context) override;
   run::Progress progress() const override;
   void save(output::CheckpointWriter& checkpoint) const override;
@@ -54,6 +58,9 @@ class GpJob : public run::Job {
   double time_after(std::int64_t step) const;
   bool knows_evidence() const;
   void find_determinant(run::Context& context);
+  void find_mean(run::Context& context);
+  void find_posterior(run::Context& context);
+  double scale() const;
   std::vector<std::uint64_t> own_ids() const;
   std::vector<double> to_state_blocks(std::span<const double> rows) const;
   std::vector<double> from_state_blocks(std::span<const double> block) const;
@@ -71,6 +78,9 @@ class GpJob : public run::Job {
   bool stalled_ = false;  // Gauss-Newton took its last step without converging
   bool failed_ = false;   // a step was not finished; answer_ is of the one before
   std::optional<Answer> answer_;
+  std::unique_ptr<PosteriorStage> posterior_;
+  std::unique_ptr<PosteriorState> restored_posterior_;
+  bool complete_ = false;  // answer_ has the posterior
 };
 
 }  // namespace mensura::gp

@@ -102,6 +102,16 @@ struct PredictSpec {
   std::optional<input::FileSource> points{};  ///< or these; neither: the collocation points only
 };
 
+enum class VarianceMethod { modes, exact };
+
+/// What is wanted of the posterior beside its mean.
+struct PosteriorSpec {
+  VarianceMethod variance = VarianceMethod::modes;
+  std::int64_t modes = 50;    ///< treated exactly; rounded up to a multiple of eight
+  std::int64_t samples = 20;  ///< drawn; for variances rounded up to a multiple of eight
+  bool write_samples = true;
+};
+
 /// What a deck asks for, free of decks.
 struct Problem {
   EquationSpec equation{};
@@ -113,6 +123,8 @@ struct Problem {
   std::optional<TimeSpec> time{};
   std::vector<DataSpec> data{};
   PredictSpec predict{};
+  std::optional<PosteriorSpec> posterior{};
+  std::uint64_t seed = 1;  ///< of random numbers that belong to the solve
 };
 
 }  // namespace mensura::gp

@@ -31,8 +31,10 @@ Eight eight_of(const Lanes& values) {
   return load(numbers.of.data());
 }
 
-// Collective. Exact inner products, lane by lane.
-Lanes dot(const parallel::Communicator& comm, std::span<const Eight> a, std::span<const Eight> b) {
+}  // namespace
+
+std::array<double, 8> lane_products(const parallel::Communicator& comm, std::span<const Eight> a,
+                                    std::span<const Eight> b) {
   std::array<parallel::ExactSum, 8> sums;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const Lanes products = lanes_of(a[i] * b[i]);
@@ -44,8 +46,6 @@ Lanes dot(const parallel::Communicator& comm, std::span<const Eight> a, std::spa
   return result;
 }
 
-}  // namespace
-
 BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
                                       const BlockOperator& apply, const BlockOperator& precondition,
                                       std::span<const Eight> b, std::span<Eight> x,
@@ -55,13 +55,13 @@ BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
   parallel::agree(comm, [&] {
     for (auto* block : {&residual, &way, &product, &z}) block->resize(b.size());
   });
-  const Lanes size = dot(comm, b, b);
+  const Lanes size = lane_products(comm, b, b);
   std::ranges::fill(x, all(0));
   std::ranges::copy(b, residual.begin());
   BlockReport report;
   Lanes rz{};
   for (;; ++report.iterations) {
-    const Lanes rest = dot(comm, residual, residual);
+    const Lanes rest = lane_products(comm, residual, residual);
     std::array<bool, 8> done{};
     for (std::size_t l = 0; l < 8; ++l) {
       report.residual[l] = size[l] > 0 ? std::sqrt(rest[l] / size[l]) : 0;
@@ -71,14 +71,14 @@ BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
     if (report.converged || report.iterations == limit) return report;
     poll();
     precondition(residual, z);
-    const Lanes next = dot(comm, residual, z);
+    const Lanes next = lane_products(comm, residual, z);
     Lanes beta{}, step{};
     for (std::size_t l = 0; l < 8; ++l) beta[l] = rz[l] > 0 && !done[l] ? next[l] / rz[l] : 0;
     rz = next;
     const Eight turn = eight_of(beta);
     for (std::size_t i = 0; i < b.size(); ++i) way[i] = fused(turn, way[i], z[i]);
     apply(way, product);
-    const Lanes curvature = dot(comm, way, product);
+    const Lanes curvature = lane_products(comm, way, product);
     for (std::size_t l = 0; l < 8; ++l) {
       if (done[l]) continue;
       if (!(curvature[l] > 0)) {

@@ -14,6 +14,10 @@ namespace mensura::linear {
 /// y = A x for eight vectors: own rows, x and y apart. Collective.
 using BlockOperator = std::function<void(std::span<const Eight> x, std::span<Eight> y)>;
 
+/// Collective. Exact inner products of eight pairs of vectors, lane by lane.
+std::array<double, 8> lane_products(const parallel::Communicator& comm, std::span<const Eight> a,
+                                    std::span<const Eight> b);
+
 struct BlockReport {
   std::int64_t iterations = 0;       ///< of the slowest system
   std::array<double, 8> residual{};  ///< ||b - A x|| / ||b|| as the recurrence has it; 0 for b = 0
