@@ -92,7 +92,8 @@ void mean_at_points(const parallel::Communicator& comm, const Problem& problem, 
   const auto inside = inside_points(problem, answer);
   const std::vector<double> rows = chosen_rows(answer, inside);
   std::vector<double> mean;
-  if (problem.factor.method == FactorMethod::dense) {
+  // A dense reference knows u anywhere, but not what averages told.
+  if (problem.factor.method == FactorMethod::dense && problem.averages.empty()) {
     mean = system.conditioner().mean_at(rows);
   } else {
     mean = local_mean(comm, system.state_rows(), state, rows, poll);
@@ -208,7 +209,9 @@ std::vector<double> chosen_rows(const Answer& answer, const std::vector<std::siz
 Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
               std::span<const double> state, double time, const std::function<void()>& poll) {
   Answer answer = wanted_points(comm, problem, system);
-  if (!problem.predict.grid.empty() || problem.predict.points) {
+  const bool all_u = std::ranges::all_of(
+      problem.data, [](const DataSpec& data) { return data.functional == Measured::value; });
+  if (!problem.predict.grid.empty() || problem.predict.points || !all_u) {
     mean_at_points(comm, problem, system, state, answer, poll);
   } else {
     mean_at_collocation_points(comm, system, state, answer);

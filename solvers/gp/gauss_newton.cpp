@@ -196,12 +196,13 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   const double distance = adaptive ? residual : 0.0;
   last_.solve = conditioner_.condition(measurements_, distance, mean_, *poll_);
 
-  // Norms of u alone: its first row at every point.
+  // Norms of u alone: its first row at the points of boundary and interior.
   std::array<parallel::ExactSum, 2> sums;
   PetscScalar* defect = nullptr;
   check_petsc(VecGetArray(f, &defect), "VecGetArray");
   for (std::size_t r = 0; r < mean_.size(); ++r) defect[r] = state[r] - mean_[r];
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    if (pattern_.kind(p) == PointKind::data) continue;  // maybe another functional
     const auto r = static_cast<std::size_t>(layout_.first[p]);
     sums[0].add(defect[r] * defect[r]);
     sums[1].add(mean_[r] * mean_[r]);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "gp/equation.hpp"
@@ -20,11 +21,25 @@ constexpr std::array<double, 4> columns_by_dimension = {0, 2.0, 2.1, 1.4};
 constexpr double bytes_per_point = 400;
 constexpr double bytes_per_nonzero = 12;
 
+double columns_of(const Problem& problem, int dimension) {
+  const auto d = static_cast<std::size_t>(dimension);
+  return columns_by_dimension[d] * std::pow(problem.factor.radius, dimension) *
+         std::pow(problem.factor.neighbours, 0.5 * dimension);
+}
+
 }  // namespace
+
+double data_reach(const Problem& problem, const CollocationSize& size) {
+  constexpr double most = 4, most_data = 300;
+  const auto data = static_cast<double>(size.counts[2]);
+  if (data == 0) return 1;
+  const double part = data / (static_cast<double>(size.counts[0] + size.counts[1]) + data);
+  const double near = part * columns_of(problem, size.dimension);
+  return std::clamp(std::pow(most_data / near, 1.0 / size.dimension), 1.0, most);
+}
 
 Footprint footprint(const Problem& problem, const CollocationSize& size, int ranks) {
   Footprint result;
-  const auto d = static_cast<std::size_t>(size.dimension);
   const double points = static_cast<double>(size.counts[0] + size.counts[1] + size.counts[2]);
   const int rows = make_equation(problem.equation, size.dimension)->state_rows();
   result.rows = size.counts[0] + size.counts[1] * rows + size.counts[2];
@@ -33,15 +48,18 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
     result.bytes_per_rank = static_cast<std::int64_t>(8 * points * points + 200 * points);
     return result;
   }
-  const double power = 0.5 * static_cast<double>(d);
-  const double columns = columns_by_dimension[d] *
-                         std::pow(problem.factor.radius, static_cast<double>(d)) *
-                         std::pow(problem.factor.neighbours, power);
+  const double columns = columns_of(problem, size.dimension);
   // A factor is triangular: where all see all, a row has half of the others and itself.
   const auto total = static_cast<double>(result.rows);
   result.nonzeros_per_row = std::min(columns * rows, 0.5 * (total + 1));
-  const double nonzeros =
+  double nonzeros =
       result.nonzeros_per_row * total + std::min(columns, 0.5 * (points + 1)) * points;
+  // Columns of data hold other data and, through their supernodes, more of the points around.
+  if (size.counts[2] > 0) {
+    const auto data = static_cast<double>(size.counts[2]);
+    const double far = columns * std::pow(data_reach(problem, size), size.dimension);
+    nonzeros += 2 * data * std::min(total, 3 * columns * rows + far * data / points);
+  }
   const double block = std::min(2 * columns * rows, total);
   result.bytes_per_rank = static_cast<std::int64_t>(
       (bytes_per_nonzero * nonzeros + (bytes_per_point + 120.0 * rows) * points) / ranks +

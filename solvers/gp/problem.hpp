@@ -89,11 +89,26 @@ struct TimeSpec {
   int newton_steps = 2;  ///< most Gauss-Newton steps per time step
 };
 
-/// Noisy values of u at points.
+/// What is measured of u at a point.
+enum class Measured { value, derivative, laplacian };
+
+/// Noisy measurements at points.
 struct DataSpec {
   input::FileSource points{};
   input::FileSource values{};
   double noise = 0;  ///< standard deviation, > 0
+  std::string where{};
+  Measured functional = Measured::value;
+  std::vector<double> direction{};  ///< of a derivative, one component per axis; any length > 0
+};
+
+/// Noisy averages of u over a region around each centre.
+struct AverageSpec {
+  input::FileSource centres{};
+  input::FileSource values{};
+  double noise = 0;           ///< standard deviation, > 0
+  std::vector<double> box{};  ///< full widths, one per axis; empty: a ball
+  double radius = 0;          ///< of the ball
   std::string where{};
 };
 
@@ -122,6 +137,7 @@ struct Problem {
   SolveSpec solve{};
   std::optional<TimeSpec> time{};
   std::vector<DataSpec> data{};
+  std::vector<AverageSpec> averages{};
   PredictSpec predict{};
   std::optional<PosteriorSpec> posterior{};
   std::uint64_t seed = 1;  ///< of random numbers that belong to the solve

@@ -19,8 +19,20 @@ namespace mensura::gp {
 
 namespace {
 
-// Variance of data's noise, over that of the prior, up to which they count as precise.
-constexpr double precise_noise = 1e-3;
+// The functional that an entry of data measures.
+Functional functional_of(const DataSpec& data) {
+  Functional f;
+  if (data.functional == Measured::value) f.value = 1;
+  if (data.functional == Measured::laplacian) f.laplacian = 1;
+  if (data.functional == Measured::derivative) {
+    double length = 0;
+    for (const double component : data.direction) length = std::hypot(length, component);
+    for (std::size_t a = 0; a < data.direction.size(); ++a) {
+      f.gradient[a] = data.direction[a] / length;
+    }
+  }
+  return f;
+}
 
 }  // namespace
 
@@ -78,14 +90,11 @@ void System::order(run::Context& context) {
   description.dimension = points.dimension;
   description.counts = points.counts;
   description.data_counts = points.data_counts;
-  const double variance = prior_variance(problem_.prior);
-  for (const DataSpec& data : problem_.data) {
-    points.data_precise.push_back(data.noise * data.noise <= precise_noise * variance ? 1 : 0);
-  }
   const auto phase = context.timers.phase("ordering");
   ordered_ = maximin_order(
       comm_, std::move(points), problem_.factor.neighbours,
       [&](std::uint64_t id) { return name_of_point(problem_, description, id); }, context.poll);
+  put_data_last(ordered_, data_reach(problem_, size));
   rounds_ = ordered_.rounds;
   context.log(fmt::format("maximin order with {} neighbours in {} rounds",
                           problem_.factor.neighbours, rounds_));
@@ -127,7 +136,11 @@ void System::prepare_equation(run::Context& context) {
 void System::make_weights(std::size_t prepared) {
   const auto rows = static_cast<std::size_t>(layout_.local());
   const auto d = static_cast<std::size_t>(dimension_);
-  const FunctionalKinds kinds = equation_->kinds();
+  FunctionalKinds kinds = equation_->kinds();
+  for (const DataSpec& data : problem_.data) {
+    kinds.laplacian = kinds.laplacian || data.functional == Measured::laplacian;
+    kinds.gradient = kinds.gradient || data.functional == Measured::derivative;
+  }
   weights_.value.assign(rows, 0.0);
   if (kinds.laplacian) weights_.laplacian.assign(rows, 0.0);
   for (std::size_t a = 0; kinds.gradient && a < d; ++a) weights_.gradient[a].assign(rows, 0.0);
@@ -137,12 +150,10 @@ void System::make_weights(std::size_t prepared) {
   std::size_t interior = 0;
   for (std::size_t p = 0; p < pattern_->ids.size(); ++p) {
     const auto first = static_cast<std::size_t>(layout_.first[p]);
-    if (pattern_->kind(p) != PointKind::interior) {
-      weights_.value[first] = 1;
-      continue;
-    }
-    for (int r = 0; r < equation_->state_rows(); ++r) {
-      const Functional f = equation_->functional(interior, r);
+    const bool inside = pattern_->kind(p) == PointKind::interior;
+    for (int r = 0; r < layout_.rows_of(p); ++r) {
+      const Functional f =
+          inside ? equation_->functional(interior, r) : measured_functional(pattern_->ids[p]);
       const std::size_t row = first + static_cast<std::size_t>(r);
       weights_.value[row] = f.value;
       if (kinds.laplacian) weights_.laplacian[row] = f.laplacian;
@@ -153,9 +164,19 @@ void System::make_weights(std::size_t prepared) {
         weights_.hessian[a][row] = f.hessian[a];
       }
     }
-    ++interior;
+    interior += inside ? 1 : 0;
   }
   parallel::require(interior == prepared, "every interior point was prepared");
+}
+
+// What a boundary or data point measures.
+Functional System::measured_functional(std::uint64_t id) const {
+  std::int64_t row = static_cast<std::int64_t>(id) - counts_[0] - counts_[1];
+  for (std::size_t i = 0; i < data_counts_.size() && row >= 0; ++i) {
+    if (row < data_counts_[i]) return functional_of(problem_.data[i]);
+    row -= data_counts_[i];
+  }
+  return functional_of(DataSpec{});
 }
 
 void System::take_fingerprint() {
@@ -181,6 +202,10 @@ void System::take_fingerprint() {
       if (!problem_.time) row.push_back(equation_->linearise(interior, state, weights));
       row.insert(row.end(), state.begin(), state.end());
       ++interior;
+    } else if (pattern_->kind(p) == PointKind::data) {
+      const Functional f = measured_functional(pattern_->ids[p]);
+      row.push_back(f.laplacian);
+      row.insert(row.end(), f.gradient.begin(), f.gradient.end());
     }
     sum += output::row_hash(static_cast<std::int64_t>(pattern_->ids[p]), row.data(),
                             static_cast<std::int64_t>(row.size()));

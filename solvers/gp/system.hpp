@@ -58,6 +58,7 @@ class System {
   void prepare_equation(run::Context& context);
   void factor(run::Context& context);
   void make_weights(std::size_t prepared);
+  Functional measured_functional(std::uint64_t id) const;
   void take_fingerprint();
 
   const Problem& problem_;
