@@ -79,6 +79,22 @@ class Conditioner {
   virtual linear::BlockReport apply_posterior(std::span<linear::Eight> rows, double tolerance,
                                               const std::function<void()>& poll) = 0;
 
+  // What is measured beside the points: averages (updated_conditioner.hpp).
+
+  /// Local. Variance of the errors; as many as there are, the same on all ranks.
+  virtual std::span<const double> noise_beside() const { return {}; }
+  /// Collective. The values of eight states, without errors; the same on all ranks.
+  virtual std::vector<linear::Eight> measure_beside(std::span<const linear::Eight> /*rows*/) {
+    return {};
+  }
+  /// Collective. As condition_block(), which takes zeros for these values.
+  virtual linear::BlockReport condition_all(std::span<const linear::Eight> values,
+                                            std::span<const linear::Eight> /*beside*/,
+                                            std::span<linear::Eight> rows, double tolerance,
+                                            const std::function<void()>& poll) {
+    return condition_block(values, rows, tolerance, poll);
+  }
+
   virtual ConditionerMemory memory() const = 0;         ///< Local.
   virtual void remember(const ConditionerMemory&) = 0;  ///< Collective, before the first solve.
 

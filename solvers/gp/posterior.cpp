@@ -165,7 +165,8 @@ void Posterior::make_basis() {
 }
 
 void Posterior::draw(std::int64_t block, const std::function<void()>& poll) {
-  const parallel::Stream prior(seed_, "posterior", "prior"), noise(seed_, "posterior", "noise");
+  const parallel::Stream prior(seed_, "posterior", "prior"), noise(seed_, "posterior", "noise"),
+      errors(seed_, "posterior", "errors of averages");
   const auto points = static_cast<std::size_t>(pattern_.own);
   std::vector<Eight> rows(static_cast<std::size_t>(layout_.own)), values(points),
       known(rows.size());
@@ -188,8 +189,14 @@ void Posterior::draw(std::int64_t block, const std::function<void()>& poll) {
                   return deviation * noise.normal(pattern_.ids[p], sample(l));
                 });
   }
+  auto beside = conditioner_.measure_beside(rows);
+  for (std::size_t i = 0; i < beside.size(); ++i) {
+    const double deviation = std::sqrt(conditioner_.noise_beside()[i]);
+    beside[i] = beside[i] +
+                eight_from([&](std::size_t l) { return deviation * errors.normal(i, sample(l)); });
+  }
   report_.iterations.push_back(
-      conditioner_.condition_block(values, known, tolerance_, poll).iterations);
+      conditioner_.condition_all(values, beside, known, tolerance_, poll).iterations);
   for (std::size_t r = 0; r < rows.size(); ++r) rows[r] = rows[r] - known[r];
   std::vector<Eight> found = targets_.values(rows);
   if (by_modes()) regress(rows, found);

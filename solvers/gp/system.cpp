@@ -11,6 +11,7 @@
 #include "gp/field.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
+#include "gp/updated_conditioner.hpp"
 #include "output/dataset_reader.hpp"
 #include "output/memory.hpp"
 #include "run/timers.hpp"
@@ -68,6 +69,9 @@ void System::order(run::Context& context) {
   PointSet points;
   {
     const auto phase = context.timers.phase("points");
+    if (!problem_.averages.empty()) {
+      averages_ = std::make_unique<Averages>(comm_, problem_, dimension_);
+    }
     points = make_points(comm_, problem_, context.poll);
   }
   counts_ = points.counts;
@@ -210,6 +214,7 @@ void System::take_fingerprint() {
     sum += output::row_hash(static_cast<std::int64_t>(pattern_->ids[p]), row.data(),
                             static_cast<std::int64_t>(row.size()));
   }
+  if (averages_) sum += averages_->fingerprint();
   // The sum is taken in two halves, so that no reduction overflows.
   std::array<std::int64_t, 2> halves{static_cast<std::int64_t>(sum & 0xffffffffU),
                                      static_cast<std::int64_t>(sum >> 32U)};
@@ -266,6 +271,7 @@ void System::factor(run::Context& context) {
   if (problem_.factor.method == FactorMethod::dense) {
     conditioner_ = std::make_unique<DenseConditioner>(comm_, *pattern_, layout_, weights_,
                                                       problem_.prior, problem_.factor.nugget);
+    take_averages(context);
     return;
   }
   auto conditioner =
@@ -279,6 +285,16 @@ void System::factor(run::Context& context) {
   conditioner_ = std::move(conditioner);
   context.log(fmt::format("factor of {} rows, {:.1f} nonzeros per row", layout_.total,
                           conditioner_->nonzeros_per_row()));
+  take_averages(context);
+}
+
+// Collective. Conditions on the averages of the deck, if any, beside the rest.
+void System::take_averages(run::Context& context) {
+  if (!averages_) return;
+  averages_->interpolate(state_rows(), context.poll);
+  context.log(fmt::format("{} averages", averages_->count()));
+  conditioner_ = std::make_unique<UpdatedConditioner>(
+      comm_, layout_, std::move(conditioner_), std::move(averages_), problem_.solve.tolerance);
 }
 
 void System::record(output::Value& root) const {

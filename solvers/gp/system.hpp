@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "gp/averages.hpp"
 #include "gp/conditioner.hpp"
 #include "gp/equation.hpp"
 #include "gp/pattern.hpp"
@@ -57,6 +58,7 @@ class System {
   void find_pattern(run::Context& context);
   void prepare_equation(run::Context& context);
   void factor(run::Context& context);
+  void take_averages(run::Context& context);
   void make_weights(std::size_t prepared);
   Functional measured_functional(std::uint64_t id) const;
   void take_fingerprint();
@@ -73,6 +75,7 @@ class System {
   std::unique_ptr<Pattern> pattern_;
   RowLayout layout_;
   RowWeights weights_;
+  std::unique_ptr<Averages> averages_;  // until the conditioner takes them
   std::unique_ptr<Equation> equation_;
   std::unique_ptr<Conditioner> conditioner_;
   std::uint64_t fingerprint_ = 0;

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "gp/updated_conditioner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "gp/pieces_of_work.hpp"
+#include "linear/dense.hpp"
+#include "output/memory.hpp"
+
+namespace mensura::gp {
+
+using linear::Eight;
+
+namespace {
+
+constexpr std::size_t lanes = 8;
+
+double lane(const Eight& value, std::size_t l) {
+  return reinterpret_cast<const double*>(&value)[l];
+}
+
+std::size_t round_up(std::size_t n) {
+  return (n + lanes - 1) / lanes * lanes;
+}
+
+}  // namespace
+
+double UpdatedConditioner::bytes(std::int64_t rows, std::int64_t averages, int ranks) {
+  const auto n = static_cast<double>(averages);
+  return 8 * n * (static_cast<double>(rows) / ranks + n);
+}
+
+UpdatedConditioner::UpdatedConditioner(const parallel::Communicator& comm, const RowLayout& layout,
+                                       std::unique_ptr<Conditioner> base,
+                                       std::unique_ptr<Averages> averages, double tolerance)
+    : comm_(comm),
+      rows_(static_cast<std::size_t>(layout.own)),
+      base_(std::move(base)),
+      averages_(std::move(averages)),
+      tolerance_(tolerance),
+      stride_(round_up(averages_->count())) {
+  output::check_memory(
+      comm, static_cast<std::int64_t>(bytes(layout.own, static_cast<std::int64_t>(stride_), 1)),
+      fmt::format("conditioning on {} averages (one vector of all {} state rows for each)",
+                  averages_->count(), layout.total));
+  parallel::agree(comm, [&] {
+    columns_.assign(stride_ / lanes, std::vector<Eight>(rows_));
+    schur_.resize(averages_->count() * stride_);
+  });
+}
+
+SolveReport UpdatedConditioner::condition(const Measurements& measurements, double distance,
+                                          std::span<double> state,
+                                          const std::function<void()>& poll) {
+  SolveReport report = base_->condition(measurements, distance, state, poll);
+  // No more accurate than the mean that it corrects.
+  update(report.complete ? tolerance_ : std::max(tolerance_, report.residual), poll);
+  std::vector<double> gap = averages_->apply(std::span<const double>(state));
+  for (std::size_t i = 0; i < gap.size(); ++i) gap[i] = averages_->values()[i] - gap[i];
+  std::vector<double> weights(gap);
+  solve(weights);
+  for (std::size_t i = 0; i < gap.size(); ++i) report.quadratic += gap[i] * weights[i];
+  for (std::size_t r = 0; r < rows_; ++r) {
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      state[r] += lane(columns_[i / lanes][r], i % lanes) * weights[i];
+    }
+  }
+  report.iterations += iterations_;
+  return report;
+}
+
+// Collective. C G' and S of the measurements that the base has.
+void UpdatedConditioner::update(double tolerance, const std::function<void()>& poll) {
+  const std::size_t n = averages_->count();
+  iterations_ = 0;
+  for (std::size_t block = 0; block < columns_.size(); ++block) {
+    std::vector<Eight>& column = columns_[block];
+    averages_->transposed(lanes * block, column);
+    iterations_ += base_->apply_posterior(column, tolerance, poll).iterations;
+    const auto values = averages_->apply(std::span<const Eight>(column));
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t l = 0; l < lanes; ++l) {
+        schur_[i * stride_ + lanes * block + l] = lane(values[i], l);
+      }
+    }
+    poll();
+  }
+  double apart = 0, largest = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = i; j < n; ++j) {
+      double &upper = schur_[i * stride_ + j], &lower = schur_[j * stride_ + i];
+      apart = std::max(apart, std::abs(upper - lower));
+      upper = lower = (upper + lower) / 2;
+    }
+    largest = std::max(largest, schur_[i * stride_ + i]);
+    schur_[i * stride_ + i] += averages_->noise()[i];
+  }
+  asymmetry_ = largest > 0 ? apart / largest : 0;
+  factor(poll);
+}
+
+void UpdatedConditioner::factor(const std::function<void()>& poll) {
+  const std::size_t n = averages_->count();
+  SpreadPolls polls(comm_, std::pow(static_cast<double>(n), 3) / 3, poll);
+  const std::size_t good = linear::cholesky_in_pieces(n, schur_.data(), stride_,
+                                                      [&](double flops) { polls.did(flops); });
+  polls.finish();
+  parallel::agree(comm_, [&] {
+    if (good == n) return;
+    throw parallel::Error(
+        parallel::ExitCode::numerical,
+        fmt::format("the covariance of the {} averages is not positive definite (number {}): the "
+                    "error of the linear solves, {:.1e} of its largest entry, is above the noise; "
+                    "lower solve.tolerance or raise data.noise",
+                    n, good, asymmetry_));
+  });
+}
+
+// vectors := S^-1 vectors, one after another.
+void UpdatedConditioner::solve(std::span<double> vectors) const {
+  const std::size_t n = averages_->count(), count = vectors.size() / n;
+  linear::solve_upper_transposed(n, schur_.data(), stride_, count, vectors.data(), n);
+  linear::solve_upper(n, schur_.data(), stride_, count, vectors.data(), n);
+}
+
+// S^-1 times eight vectors of averages, one after another.
+std::vector<double> UpdatedConditioner::weights_of(std::span<const Eight> beside) const {
+  const std::size_t n = beside.size();
+  std::vector<double> vectors(lanes * n);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t l = 0; l < lanes; ++l) vectors[l * n + i] = lane(beside[i], l);
+  }
+  solve(vectors);
+  return vectors;
+}
+
+// rows += sign C G' weights.
+void UpdatedConditioner::add(std::span<const double> weights, double sign,
+                             std::span<Eight> rows) const {
+  const std::size_t n = averages_->count();
+  std::vector<Eight> across(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t l = 0; l < lanes; ++l) {
+      reinterpret_cast<double*>(&across[i])[l] = sign * weights[l * n + i];
+    }
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::vector<Eight>& column = columns_[i / lanes];
+    for (std::size_t r = 0; r < rows_; ++r) {
+      rows[r] = fused(linear::all(lane(column[r], i % lanes)), across[i], rows[r]);
+    }
+  }
+}
+
+double UpdatedConditioner::log_determinant(const std::function<void()>& poll) {
+  double sum = base_->log_determinant(poll);
+  for (std::size_t i = 0; i < averages_->count(); ++i) {
+    sum += 2 * std::log(schur_[i * stride_ + i]);
+  }
+  return sum;
+}
+
+void UpdatedConditioner::adopt(const Measurements& measurements,
+                               const std::function<void()>& poll) {
+  base_->adopt(measurements, poll);
+  update(tolerance_, poll);
+}
+
+void UpdatedConditioner::draw_prior(std::span<Eight> rows, const std::function<void()>& poll) {
+  base_->draw_prior(rows, poll);
+}
+
+void UpdatedConditioner::apply_prior(std::span<Eight> rows, const std::function<void()>& poll) {
+  base_->apply_prior(rows, poll);
+}
+
+std::vector<Eight> UpdatedConditioner::measure_beside(std::span<const Eight> rows) {
+  return averages_->apply(rows);
+}
+
+linear::BlockReport UpdatedConditioner::condition_block(std::span<const Eight> values,
+                                                        std::span<Eight> rows, double tolerance,
+                                                        const std::function<void()>& poll) {
+  return condition_all(values, std::vector<Eight>(averages_->count(), linear::all(0)), rows,
+                       tolerance, poll);
+}
+
+linear::BlockReport UpdatedConditioner::condition_all(std::span<const Eight> values,
+                                                      std::span<const Eight> beside,
+                                                      std::span<Eight> rows, double tolerance,
+                                                      const std::function<void()>& poll) {
+  const auto report = base_->condition_block(values, rows, tolerance, poll);
+  auto gap = averages_->apply(std::span<const Eight>(rows));
+  for (std::size_t i = 0; i < gap.size(); ++i) gap[i] = beside[i] - gap[i];
+  add(weights_of(gap), 1, rows);
+  return report;
+}
+
+linear::BlockReport UpdatedConditioner::apply_posterior(std::span<Eight> rows, double tolerance,
+                                                        const std::function<void()>& poll) {
+  const auto report = base_->apply_posterior(rows, tolerance, poll);
+  add(weights_of(averages_->apply(std::span<const Eight>(rows))), -1, rows);
+  return report;
+}
+
+void UpdatedConditioner::record(output::Value& entry) const {
+  base_->record(entry);
+  entry["averages"] = static_cast<std::int64_t>(averages_->count());
+  entry["averages_asymmetry"] = asymmetry_;
+}
+
+}  // namespace mensura::gp

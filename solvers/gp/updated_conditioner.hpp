@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+
+#include "gp/averages.hpp"
+#include "gp/conditioner.hpp"
+#include "linear/subspace.hpp"
+
+namespace mensura::gp {
+
+/// Conditions on averages as well, exactly and after the rest: with mean m and covariance C of the
+/// state given the measurements at points, and averages y2 = G state + errors of covariance R2,
+///   S = G C G' + R2,  mean = m + C G' S^-1 (y2 - G m),  covariance = C - C G' S^-1 G C,
+/// and the evidence is that of the points times that of y2 - G m under S. C G' takes a linear solve
+/// per average, eight at once, for every linearisation; it is kept, O(rows x averages / ranks)
+/// numbers, and so is S on every rank.
+class UpdatedConditioner final : public Conditioner {
+ public:
+  /// Collective. `tolerance`: of the solves for C G'. `layout` outlives the conditioner. Throws
+  /// Error{too_large} on all ranks when C G' and S do not fit.
+  UpdatedConditioner(const parallel::Communicator& comm, const RowLayout& layout,
+                     std::unique_ptr<Conditioner> base, std::unique_ptr<Averages> averages,
+                     double tolerance);
+
+  /// Bytes that one of `ranks` ranks needs for so many averages over so many state rows.
+  static double bytes(std::int64_t rows, std::int64_t averages, int ranks);
+
+  SolveReport condition(const Measurements& measurements, double distance, std::span<double> state,
+                        const std::function<void()>& poll) override;
+  double log_determinant(const std::function<void()>& poll) override;
+  /// None: averages are known to the state only.
+  std::vector<double> mean_at(std::span<const double>) override { return {}; }
+  void adopt(const Measurements& measurements, const std::function<void()>& poll) override;
+  void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
+  void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
+  std::span<const double> noise_beside() const override { return averages_->noise(); }
+  std::vector<linear::Eight> measure_beside(std::span<const linear::Eight> rows) override;
+  linear::BlockReport condition_block(std::span<const linear::Eight> values,
+                                      std::span<linear::Eight> rows, double tolerance,
+                                      const std::function<void()>& poll) override;
+  linear::BlockReport condition_all(std::span<const linear::Eight> values,
+                                    std::span<const linear::Eight> beside,
+                                    std::span<linear::Eight> rows, double tolerance,
+                                    const std::function<void()>& poll) override;
+  linear::BlockReport apply_posterior(std::span<linear::Eight> rows, double tolerance,
+                                      const std::function<void()>& poll) override;
+  ConditionerMemory memory() const override { return base_->memory(); }
+  void remember(const ConditionerMemory& memory) override { base_->remember(memory); }
+  double nonzeros_per_row() const override { return base_->nonzeros_per_row(); }
+  void record(output::Value& entry) const override;
+
+ private:
+  void update(double tolerance, const std::function<void()>& poll);
+  void factor(const std::function<void()>& poll);
+  void solve(std::span<double> vectors) const;
+  std::vector<double> weights_of(std::span<const linear::Eight> beside) const;
+  void add(std::span<const double> weights, double sign, std::span<linear::Eight> rows) const;
+
+  const parallel::Communicator& comm_;
+  std::size_t rows_;
+  std::unique_ptr<Conditioner> base_;
+  std::unique_ptr<Averages> averages_;
+  double tolerance_;
+  linear::EightVectors columns_;  // C G'
+  std::size_t stride_ = 0;
+  std::vector<double> schur_;  // S, then its Cholesky factor (row-major, upper)
+  double asymmetry_ = 0;       // of the S that was found, relative to its largest entry
+  std::int64_t iterations_ = 0;
+};
+
+}  // namespace mensura::gp
