@@ -19,12 +19,13 @@ namespace mensura::gp {
 /// interpolation's rows. Every rank knows all values and holds the weights of its own rows.
 class Averages {
  public:
-  /// Most averages of a problem: their covariance is a dense matrix on every rank.
+  /// Most averages of a problem (collocation_size() refuses more): their covariance is a dense
+  /// matrix on every rank.
   static constexpr std::int64_t most = 5000;
 
-  /// Collective; reads centres and values. Throws Error{input_data} on all ranks for a region that
-  /// is not in the domain (the row of the file is named) and for what is wrong with the files,
-  /// Error{too_large} for too many of them.
+  /// Collective; reads centres and values of files whose shapes collocation_size() has accepted.
+  /// Throws Error{input_data} on all ranks for a region that is not in the domain (the row of the
+  /// file is named) and for values that do not fit.
   Averages(const parallel::Communicator& comm, const Problem& problem, int dimension);
 
   std::size_t count() const noexcept { return value_.size(); }

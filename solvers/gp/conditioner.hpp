@@ -38,6 +38,20 @@ struct ConditionerMemory {
   std::vector<double> factorised;  ///< own rows: the lift of the factor over measurements; or empty
 };
 
+/// Which energy |e|^2 the error of C r may have where the posterior leaves the variance `left` =
+/// r . C r. The quadratic form itself errs by |e|^2, the image C r at a row by |e| times the
+/// prior's deviation of that row, where the image of a single row is of the size of `left`.
+using AllowedError = std::function<double(double left)>;
+
+/// For quadratic forms and for vectors to relative accuracies; `spread`: the image is smaller than
+/// `left` by this factor.
+inline AllowedError form_to(double accuracy) {
+  return [=](double left) { return accuracy * left; };
+}
+inline AllowedError image_to(double accuracy, double spread = 1) {
+  return [=](double left) { return accuracy * left / spread * (accuracy * left / spread); };
+}
+
 /// Conditions the prior on linear measurements: state = Theta S alpha with (S' Theta S + R) alpha
 /// = y, Theta the covariance of all state rows.
 class Conditioner {
@@ -71,12 +85,14 @@ class Conditioner {
   /// Collective. Own rows := Theta rows.
   virtual void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) = 0;
   /// Collective. The state Theta S (S' Theta S + R)^-1 values; `values`: own points, `rows`: own
-  /// rows. Throws Error{not_converged} or Error{numerical} on all ranks.
+  /// rows. `tolerance`: of the error in the energy norm, relative to that of the solution. Throws
+  /// Error{not_converged} or Error{numerical} on all ranks.
   virtual linear::BlockReport condition_block(std::span<const linear::Eight> values,
                                               std::span<linear::Eight> rows, double tolerance,
                                               const std::function<void()>& poll) = 0;
   /// Collective. Own rows := C rows. Throws as condition_block().
-  virtual linear::BlockReport apply_posterior(std::span<linear::Eight> rows, double tolerance,
+  virtual linear::BlockReport apply_posterior(std::span<linear::Eight> rows,
+                                              const AllowedError& allowed,
                                               const std::function<void()>& poll) = 0;
 
   // What is measured beside the points: averages (updated_conditioner.hpp).

@@ -32,7 +32,7 @@ class DenseConditioner final : public Conditioner {
   linear::BlockReport condition_block(std::span<const linear::Eight> values,
                                       std::span<linear::Eight> rows, double tolerance,
                                       const std::function<void()>& poll) override;
-  linear::BlockReport apply_posterior(std::span<linear::Eight> rows, double tolerance,
+  linear::BlockReport apply_posterior(std::span<linear::Eight> rows, const AllowedError& allowed,
                                       const std::function<void()>& poll) override;
   ConditionerMemory memory() const override;
   void remember(const ConditionerMemory& memory) override;

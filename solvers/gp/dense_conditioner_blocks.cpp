@@ -168,7 +168,8 @@ linear::BlockReport DenseConditioner::condition_block(std::span<const Eight> val
   return report;
 }
 
-linear::BlockReport DenseConditioner::apply_posterior(std::span<Eight> rows, double tolerance,
+linear::BlockReport DenseConditioner::apply_posterior(std::span<Eight> rows,
+                                                      const AllowedError& /*allowed*/,
                                                       const std::function<void()>& poll) {
   std::vector<Eight> values, known;
   parallel::agree(comm_, [&] {
@@ -177,7 +178,7 @@ linear::BlockReport DenseConditioner::apply_posterior(std::span<Eight> rows, dou
   });
   apply_prior(rows, poll);
   restrict_to_points(layout_, lift_, rows.data(), values.size(), values.data());
-  const linear::BlockReport report = condition_block(values, known, tolerance, poll);
+  const linear::BlockReport report = condition_block(values, known, 0, poll);
   for (std::size_t r = 0; r < rows.size(); ++r) rows[r] = rows[r] - known[r];
   return report;
 }

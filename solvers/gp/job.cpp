@@ -125,7 +125,8 @@ void GpJob::find_posterior(run::Context& context) {
 
 // Of the prior: y' alpha / N, where the likelihood is largest.
 double GpJob::scale() const {
-  return history_.back().quadratic / static_cast<double>(system_.points());
+  const auto beside = static_cast<std::int64_t>(system_.conditioner().noise_beside().size());
+  return history_.back().quadratic / static_cast<double>(system_.points() + beside);
 }
 
 // Collective. Wrong options of PETSc's solvers, before they are needed.

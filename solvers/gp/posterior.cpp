@@ -17,10 +17,17 @@ using linear::EightVectors;
 namespace {
 
 constexpr std::size_t lanes = 8;
-// The subspace need not be exact: any one gives an unbiased variance.
-constexpr double range_tolerance = 1e-3;
+// Relative accuracies (conditioner.hpp).
+constexpr double mode_accuracy = 0.02, form_accuracy = 1e-4;
+// Error of samples at a row, relative to the posterior's deviation and at most that of the prior's.
+constexpr double sample_accuracy = 0.02;
 // Eigenvalues of T below this share of the largest are rounding and the solves' tolerance.
 constexpr double negligible = 1e-12;
+// Squared lengths below this share of the largest are left out of the subspace.
+constexpr double least_direction = 1e-10;
+// Targets with less than this share of the mean variance count as known (on the boundary, say):
+// relative errors are over the others.
+constexpr double known_share = 1e-3;
 // Draws of one point's numbers: rows of a state, far fewer than these.
 constexpr std::uint64_t most_rows = 32;
 
@@ -58,6 +65,7 @@ Posterior::Posterior(const parallel::Communicator& comm, const PosteriorSpec& sp
       conditioner_(conditioner),
       value_rows_(std::move(value_rows)),
       targets_(std::move(targets)) {
+  value_total_ = comm.sum(static_cast<std::int64_t>(value_rows_.size()));
   const auto own = static_cast<std::size_t>(targets_.own);
   const auto modes = static_cast<std::size_t>(8 * mode_blocks());
   squares_.assign(own, 0.0);
@@ -70,7 +78,8 @@ std::int64_t Posterior::mode_blocks() const {
 }
 
 std::int64_t Posterior::variance_steps() const {
-  return by_modes() ? 2 * mode_blocks() : blocks_of(targets_.total);
+  if (!by_modes()) return blocks_of(targets_.total);
+  return mode_blocks() > 0 ? 1 + mode_blocks() : 0;
 }
 
 std::int64_t Posterior::sample_blocks() const {
@@ -82,17 +91,15 @@ std::int64_t Posterior::steps() const {
 }
 
 void Posterior::advance(const std::function<void()>& poll) {
-  const std::int64_t blocks = mode_blocks();
   if (done_ >= variance_steps()) {
     draw(done_ - variance_steps(), poll);
   } else if (!by_modes()) {
     exact(done_, poll);
-  } else if (done_ < blocks) {
-    find_range(done_, poll);
-    if (done_ + 1 == blocks) linear::orthonormalise(comm_, range_);
+  } else if (done_ == 0) {
+    find_range(poll);
   } else {
-    find_modes(done_ - blocks, poll);
-    if (done_ + 1 == 2 * blocks) make_basis();
+    find_modes(done_ - 1, poll);
+    if (done_ == mode_blocks()) make_basis();
   }
   ++done_;
 }
@@ -116,24 +123,38 @@ std::vector<Eight> Posterior::scaled_rows(std::span<const Eight> values) const {
   return rows;
 }
 
-void Posterior::find_range(std::int64_t block, const std::function<void()>& poll) {
+// Smooth vectors: the prior's spectrum falls faster than the posterior's, and any subspace will do.
+// Draws of the prior are made orthogonal before Theta sharpens them, so that their span, and with
+// it the variance, does not feel how ranks round.
+void Posterior::find_range(const std::function<void()>& poll) {
   const parallel::Stream stream(seed_, "posterior", "range");
-  std::vector<Eight> random;
-  for (const ValueRow& value : value_rows_) {
-    const auto first = static_cast<std::uint64_t>(2 * 8 * block + value.field);
-    random.push_back(eight_from(
-        [&](std::size_t l) { return stream.normal(pattern_.ids[value.point], first + 2 * l); }));
-  }
-  std::vector<Eight> rows = scaled_rows(random);
-  report_.iterations.push_back(
-      conditioner_.apply_posterior(rows, std::max(range_tolerance, tolerance_), poll).iterations);
-  range_.push_back(scaled_values(rows));
+  const auto refine = [&](const auto& rows_of) {
+    linear::EightVectors next;
+    for (std::int64_t block = 0; block < mode_blocks(); ++block) {
+      next.push_back(scaled_values(rows_of(block)));
+      poll();
+    }
+    range_ = std::move(next);
+    linear::orthonormalise(comm_, range_, least_direction);
+  };
+  refine([&](std::int64_t block) {
+    std::vector<Eight> rows = normal_rows(stream, block);
+    conditioner_.draw_prior(rows, poll);
+    return rows;
+  });
+  refine([&](std::int64_t block) {
+    std::vector<Eight> rows = scaled_rows(range_[static_cast<std::size_t>(block)]);
+    conditioner_.apply_prior(rows, poll);
+    return rows;
+  });
 }
 
 void Posterior::find_modes(std::int64_t block, const std::function<void()>& poll) {
   const auto b = static_cast<std::size_t>(block);
   std::vector<Eight> rows = scaled_rows(range_[b]);
-  report_.iterations.push_back(conditioner_.apply_posterior(rows, tolerance_, poll).iterations);
+  const double spread = std::sqrt(static_cast<double>(value_total_));
+  report_.iterations.push_back(
+      conditioner_.apply_posterior(rows, image_to(mode_accuracy, spread), poll).iterations);
   modes_.push_back(targets_.values(rows));
   const auto column = linear::inner_products(comm_, range_, {scaled_values(rows)});
   const std::size_t n = lanes * range_.size();
@@ -164,22 +185,45 @@ void Posterior::make_basis() {
   linear::combine(modes_, turn_);
 }
 
-void Posterior::draw(std::int64_t block, const std::function<void()>& poll) {
-  const parallel::Stream prior(seed_, "posterior", "prior"), noise(seed_, "posterior", "noise"),
-      errors(seed_, "posterior", "errors of averages");
-  const auto points = static_cast<std::size_t>(pattern_.own);
-  std::vector<Eight> rows(static_cast<std::size_t>(layout_.own)), values(points),
-      known(rows.size());
-  const auto sample = [&](std::size_t l) { return static_cast<std::uint64_t>(8 * block) + l; };
-  for (std::size_t p = 0; p < points; ++p) {
+// Collective. Of a sample's solve, whose solution has an energy of about one per measurement: no
+// more than the deck's, and enough for what the posterior leaves at the targets, as far as known.
+double Posterior::sample_tolerance() const {
+  parallel::ExactSum sum;
+  for (std::size_t t = 0; t < static_cast<std::size_t>(targets_.own); ++t) {
+    sum.add(told(t));
+  }
+  parallel::reduce(comm_, std::span(&sum, 1));
+  const double left = sum.value() / static_cast<double>(std::max<std::int64_t>(1, targets_.total));
+  if (!(left > 0)) return tolerance_;
+  const auto measurements = pattern_.counts[0] + pattern_.counts[1] + pattern_.counts[2];
+  return std::min(tolerance_,
+                  sample_accuracy * std::sqrt(left / static_cast<double>(measurements)));
+}
+
+// Independent standard normal numbers of the own rows for a block of eight vectors.
+std::vector<Eight> Posterior::normal_rows(const parallel::Stream& stream,
+                                          std::int64_t block) const {
+  std::vector<Eight> rows(static_cast<std::size_t>(layout_.own));
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     const auto first = static_cast<std::size_t>(layout_.first[p]);
     const auto count = static_cast<std::size_t>(layout_.rows_of(p));
     parallel::require(count < most_rows, "a point has fewer rows than its random numbers");
     for (std::size_t r = 0; r < count; ++r) {
-      rows[first + r] = eight_from(
-          [&](std::size_t l) { return prior.normal(pattern_.ids[p], most_rows * sample(l) + r); });
+      rows[first + r] = eight_from([&](std::size_t l) {
+        const std::uint64_t vector = static_cast<std::uint64_t>(8 * block) + l;
+        return stream.normal(pattern_.ids[p], most_rows * vector + r);
+      });
     }
   }
+  return rows;
+}
+
+void Posterior::draw(std::int64_t block, const std::function<void()>& poll) {
+  const parallel::Stream noise(seed_, "posterior", "noise"), errors(seed_, "posterior", "averages");
+  const auto sample = [&](std::size_t l) { return static_cast<std::uint64_t>(8 * block) + l; };
+  const auto points = static_cast<std::size_t>(pattern_.own);
+  std::vector<Eight> rows = normal_rows({seed_, "posterior", "prior"}, block);
+  std::vector<Eight> values(points), known(rows.size());
   conditioner_.draw_prior(rows, poll);
   restrict_to_points(layout_, lift_, rows.data(), points, values.data());
   for (std::size_t p = 0; p < noise_.size(); ++p) {
@@ -196,7 +240,7 @@ void Posterior::draw(std::int64_t block, const std::function<void()>& poll) {
                 eight_from([&](std::size_t l) { return deviation * errors.normal(i, sample(l)); });
   }
   report_.iterations.push_back(
-      conditioner_.condition_all(values, beside, known, tolerance_, poll).iterations);
+      conditioner_.condition_all(values, beside, known, sample_tolerance(), poll).iterations);
   for (std::size_t r = 0; r < rows.size(); ++r) rows[r] = rows[r] - known[r];
   std::vector<Eight> found = targets_.values(rows);
   if (by_modes()) regress(rows, found);
@@ -235,7 +279,8 @@ void Posterior::exact(std::int64_t block, const std::function<void()>& poll) {
   }
   const std::vector<Eight> weights = targets_.transposed(one);
   std::vector<Eight> rows = weights;
-  report_.iterations.push_back(conditioner_.apply_posterior(rows, tolerance_, poll).iterations);
+  report_.iterations.push_back(
+      conditioner_.apply_posterior(rows, form_to(form_accuracy), poll).iterations);
   const auto variances = linear::lane_products(comm_, weights, rows);
   for (std::int64_t l = 0; l < 8; ++l) {
     if (begin + l < 0 || begin + l >= targets_.own) continue;
@@ -248,32 +293,52 @@ std::vector<double> Posterior::variance() {
   parallel::require(finished(), "posterior: a variance is asked for when all steps are done");
   const auto own = static_cast<std::size_t>(targets_.own);
   const auto samples = static_cast<double>(8 * sample_blocks());
-  std::vector<double> result(own);
-  std::array<parallel::ExactSum, 3> sums;  // squared error, shares
-  double largest = 0;
+  std::vector<double> result(own), rest(own);
+  parallel::ExactSum sum;
   for (std::size_t t = 0; t < own; ++t) {
-    double told = by_modes() ? 0 : exact_[t], rest = 0;
-    for (const std::vector<Eight>& block : modes_) {
-      for (std::size_t l = 0; l < lanes; ++l) told += lane(block[t], l) * lane(block[t], l);
-    }
-    if (by_modes()) rest = squares_[t] / samples;
-    result[t] = told + rest + targets_.local_variance[t];
-    const double share = result[t] > 0 ? rest / result[t] : 0;
-    const double error = std::sqrt(2 / samples) * share;
-    sums[0].add(by_modes() ? error * error : 0);
-    sums[1].add(share);
-    sums[2].add(result[t] > 0 ? targets_.local_variance[t] / result[t] : 0);
-    if (by_modes()) largest = std::max(largest, error);
+    if (by_modes()) rest[t] = squares_[t] / samples;
+    result[t] = told(t) + rest[t] + targets_.local_variance[t];
+    sum.add(result[t]);
+  }
+  parallel::reduce(comm_, std::span(&sum, 1));
+  const double mean = sum.value() / static_cast<double>(std::max<std::int64_t>(1, targets_.total));
+  assess(result, rest, mean);
+  return result;
+}
+
+// What the modes or the exact forms tell of a target.
+double Posterior::told(std::size_t target) const {
+  double sum = by_modes() ? 0 : exact_[target];
+  for (const std::vector<Eight>& block : modes_) {
+    for (std::size_t l = 0; l < lanes; ++l) sum += lane(block[target], l) * lane(block[target], l);
+  }
+  return sum;
+}
+
+// Collective. The report, over targets of which something is unknown.
+void Posterior::assess(std::span<const double> variance, std::span<const double> rest,
+                       double mean) {
+  std::array<parallel::ExactSum, 4> sums;  // targets, squared errors, shares
+  double largest = 0;
+  for (std::size_t t = 0; t < variance.size(); ++t) {
+    if (!(variance[t] > known_share * mean)) continue;
+    const double share = rest[t] / variance[t];
+    const double error =
+        by_modes() ? std::sqrt(2 / static_cast<double>(8 * sample_blocks())) * share : 0;
+    largest = std::max(largest, error);
+    sums[0].add(1);
+    sums[1].add(error * error);
+    sums[2].add(share);
+    sums[3].add(targets_.local_variance[t] / variance[t]);
   }
   parallel::reduce(comm_, sums);
-  const auto total = static_cast<double>(std::max<std::int64_t>(1, targets_.total));
+  const double count = std::max(1.0, sums[0].value());
   report_.modes = rank_;
   report_.samples = by_modes() ? 8 * sample_blocks() : 0;
-  report_.relative_error = std::sqrt(sums[0].value() / total);
+  report_.relative_error = std::sqrt(sums[1].value() / count);
   report_.largest_relative_error = comm_.max(largest);
-  report_.rest = sums[1].value() / total;
-  report_.local = sums[2].value() / total;
-  return result;
+  report_.rest = sums[2].value() / count;
+  report_.local = sums[3].value() / count;
 }
 
 }  // namespace mensura::gp

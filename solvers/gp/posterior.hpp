@@ -14,6 +14,7 @@
 #include "gp/rows.hpp"
 #include "linear/subspace.hpp"
 #include "parallel/communicator.hpp"
+#include "parallel/random.hpp"
 
 namespace mensura::output {
 class CheckpointReader;
@@ -56,7 +57,8 @@ struct PosteriorState {
 struct PosteriorReport {
   std::int64_t modes = 0;    ///< dimension of the subspace that is treated exactly
   std::int64_t samples = 0;  ///< that the rest was estimated from
-  /// Standard error of the variance over the variance: root mean square and maximum over targets.
+  // Over targets of which more than a thousandth of the mean variance is unknown:
+  /// standard error of the variance over the variance, root mean square and maximum;
   double relative_error = 0, largest_relative_error = 0;
   double rest = 0;                       ///< mean share of the variance that samples estimate
   double local = 0;                      ///< mean share of the targets' own
@@ -68,22 +70,24 @@ struct PosteriorReport {
 /// would give (reference gp_pde 4.6). Variances, one of
 ///   exact: the quadratic forms w' C w, eight at a time; conjugate gradients from zero err by the
 ///   square of their tolerance only;
-///   modes: let Q span about the largest modes of the posterior covariance C (a randomised range
-///   finder: Q = orth(C W) with random W, Halko, Martinsson and Tropp 2011). With Y = C Q and
-///   T = Q' Y the variance is diag(Y T^-1 Y') + diag(R), exactly, for any Q; R is the covariance of
+///   modes: let Q be an orthonormal basis of about fifty smooth vectors: of Theta W with random W,
+///   a randomised range finder of the prior (Halko, Martinsson and Tropp 2011). With Y = C Q and T
+///   = Q' Y the variance is diag(Y T^-1 Y') + diag(R), exactly, for any Q; R is the covariance of
 ///   a sample less its regression on its coordinates in Q, so that the mean square of regressed
-///   samples is an unbiased estimate of diag(R), of relative error sqrt(2 / samples) (reference
-///   gp_evidence_frequencies 1.5 has the case of exact modes).
-/// Random numbers belong to points and samples: the same on any number of ranks.
+///   samples is an unbiased estimate of diag(R), of relative error sqrt(2 / samples). (Reference
+///   gp_evidence_frequencies 1.5 has the case of Q = the largest modes of C, found by Lanczos
+///   steps of solves; this one costs no solve, and leaves no more.)
+/// Samples are interpolated from the state: smooth between the points, without the local variance
+/// there. Random numbers belong to points and samples: the same on any number of ranks.
 class Posterior {
  public:
-  /// Local. References must outlive the object; the conditioner has taken the measurements.
+  /// Collective. References must outlive the object; the conditioner has taken the measurements.
   Posterior(const parallel::Communicator& comm, const PosteriorSpec& spec, std::uint64_t seed,
             double tolerance, const Pattern& pattern, const RowLayout& layout,
             std::span<const double> lift, std::span<const double> noise, Conditioner& conditioner,
             std::vector<ValueRow> value_rows, Targets targets);
 
-  /// Steps in all and done: each solves eight systems.
+  /// Steps in all and done: about eight systems to solve in each.
   std::int64_t steps() const;
   std::int64_t done() const noexcept { return done_; }
   bool finished() const { return done_ == steps(); }
@@ -107,8 +111,12 @@ class Posterior {
   bool by_modes() const noexcept { return spec_.variance == VarianceMethod::modes; }
   std::vector<linear::Eight> scaled_values(std::span<const linear::Eight> rows) const;
   std::vector<linear::Eight> scaled_rows(std::span<const linear::Eight> values) const;
-  void find_range(std::int64_t block, const std::function<void()>& poll);
+  std::vector<linear::Eight> normal_rows(const parallel::Stream& stream, std::int64_t block) const;
+  void find_range(const std::function<void()>& poll);
   void find_modes(std::int64_t block, const std::function<void()>& poll);
+  double sample_tolerance() const;
+  double told(std::size_t target) const;
+  void assess(std::span<const double> variance, std::span<const double> rest, double mean);
   void draw(std::int64_t block, const std::function<void()>& poll);
   void exact(std::int64_t block, const std::function<void()>& poll);
   void make_basis();
@@ -123,9 +131,10 @@ class Posterior {
   std::span<const double> lift_, noise_;
   Conditioner& conditioner_;
   std::vector<ValueRow> value_rows_;
+  std::int64_t value_total_ = 0;  // over all ranks
   Targets targets_;
   std::int64_t done_ = 0;
-  linear::EightVectors range_;    // value rows, in the prior's deviations; the basis Q once done
+  linear::EightVectors range_;    // Q: value rows, in the prior's deviations
   linear::EightVectors modes_;    // Y at the targets; Y T^-1/2 once done
   std::vector<double> coupling_;  // T, row-major
   std::vector<double> turn_;      // T^-1/2: coordinates in Q -> weights of modes_

@@ -8,6 +8,7 @@
 
 #include "gp/equation.hpp"
 #include "gp/mean.hpp"
+#include "gp/updated_conditioner.hpp"
 
 namespace mensura::gp {
 
@@ -64,6 +65,8 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
   result.bytes_per_rank = static_cast<std::int64_t>(
       (bytes_per_nonzero * nonzeros + (bytes_per_point + 120.0 * rows) * points) / ranks +
       sizeof(double) * block * block);
+  result.bytes_per_rank +=
+      static_cast<std::int64_t>(UpdatedConditioner::bytes(result.rows, size.averages, ranks));
   if (!problem.predict.grid.empty() || problem.predict.points) {
     const auto share = static_cast<std::int64_t>(points / ranks);
     result.bytes_per_rank += static_cast<std::int64_t>(
@@ -105,6 +108,11 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
   prediction.lines.push_back(
       fmt::format("{} functionals, about {:.0f} nonzeros per row of the factor", need.rows,
                   need.nonzeros_per_row));
+  if (size.averages > 0) {
+    prediction.lines.push_back(
+        fmt::format("{} averages: {} solves of eight systems for each of about {} steps",
+                    size.averages, (size.averages + 7) / 8, 5));
+  }
   return prediction;
 }
 

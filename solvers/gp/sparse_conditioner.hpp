@@ -45,7 +45,7 @@ class SparseConditioner final : public Conditioner {
   linear::BlockReport condition_block(std::span<const linear::Eight> values,
                                       std::span<linear::Eight> rows, double tolerance,
                                       const std::function<void()>& poll) override;
-  linear::BlockReport apply_posterior(std::span<linear::Eight> rows, double tolerance,
+  linear::BlockReport apply_posterior(std::span<linear::Eight> rows, const AllowedError& allowed,
                                       const std::function<void()>& poll) override;
   double nonzeros_per_row() const override;
   void record(output::Value& entry) const override;
@@ -67,7 +67,7 @@ class SparseConditioner final : public Conditioner {
   void apply_preconditioner(Vec x, Vec y) const;
   void apply_preconditioner(std::span<const linear::Eight> x, std::span<linear::Eight> y);
   linear::BlockReport solve_block(std::span<const linear::Eight> values,
-                                  std::span<linear::Eight> alpha, double tolerance,
+                                  std::span<linear::Eight> alpha, const linear::BlockGoal& goal,
                                   const std::function<void()>& poll);
   void make_solver();
   void aim();

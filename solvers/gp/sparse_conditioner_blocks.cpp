@@ -46,7 +46,8 @@ void SparseConditioner::apply_preconditioner(std::span<const Eight> x, std::span
 
 // (S' Theta S + R) alpha = values.
 linear::BlockReport SparseConditioner::solve_block(std::span<const Eight> values,
-                                                   std::span<Eight> alpha, double tolerance,
+                                                   std::span<Eight> alpha,
+                                                   const linear::BlockGoal& goal,
                                                    const std::function<void()>& poll) {
   parallel::agree(comm_, [&] {
     big_eight_.resize(static_cast<std::size_t>(layout_.own));
@@ -59,7 +60,7 @@ linear::BlockReport SparseConditioner::solve_block(std::span<const Eight> values
   for (bool again = true; again && !report.converged;) {
     report = linear::block_conjugate_gradients(
         comm_, [this](auto x, auto y) { apply_operator(x, y); },
-        [this](auto x, auto y) { apply_preconditioner(x, y); }, values, alpha, tolerance,
+        [this](auto x, auto y) { apply_preconditioner(x, y); }, values, alpha, goal,
         most_iterations, poll);
     again = !report.converged && outdated();
     if (again) factor_small(poll);
@@ -68,9 +69,8 @@ linear::BlockReport SparseConditioner::solve_block(std::span<const Eight> values
     throw parallel::Error(
         parallel::ExitCode::not_converged,
         fmt::format("conjugate gradients for the posterior stopped after {} iterations with "
-                    "residual {:.3g}, wanted {:g}; raise factor.radius (the preconditioner is too "
-                    "weak) or solve.tolerance",
-                    report.iterations, std::ranges::max(report.residual), tolerance));
+                    "residual {:.3g}; raise factor.radius (the preconditioner is too weak)",
+                    report.iterations, std::ranges::max(report.residual)));
   }
   return report;
 }
@@ -80,23 +80,29 @@ linear::BlockReport SparseConditioner::condition_block(std::span<const Eight> va
                                                        const std::function<void()>& poll) {
   std::vector<Eight> alpha;
   parallel::agree(comm_, [&] { alpha.resize(values.size()); });
-  const linear::BlockReport report = solve_block(values, alpha, tolerance, poll);
+  const linear::BlockReport report = solve_block(values, alpha, {.tolerance = tolerance}, poll);
   lift_to_rows(layout_, lift_, alpha.data(), alpha.size(), rows.data());
   theta_.apply(rows);
   return report;
 }
 
-linear::BlockReport SparseConditioner::apply_posterior(std::span<Eight> rows, double tolerance,
+linear::BlockReport SparseConditioner::apply_posterior(std::span<Eight> rows,
+                                                       const AllowedError& allowed,
                                                        const std::function<void()>& poll) {
-  std::vector<Eight> values, known;
+  std::vector<Eight> before, values, alpha;
   parallel::agree(comm_, [&] {
+    before.assign(rows.begin(), rows.end());
     values.resize(static_cast<std::size_t>(pattern_.own));
-    known.resize(rows.size());
+    alpha.resize(values.size());
   });
   theta_.apply(rows);
+  const auto whole = linear::lane_products(comm_, before, rows);
   restrict_to_points(layout_, lift_, rows.data(), values.size(), values.data());
-  const linear::BlockReport report = condition_block(values, known, tolerance, poll);
-  for (std::size_t r = 0; r < rows.size(); ++r) rows[r] = rows[r] - known[r];
+  const linear::BlockReport report =
+      solve_block(values, alpha, {.whole = &whole, .allowed = allowed}, poll);
+  lift_to_rows(layout_, lift_, alpha.data(), alpha.size(), before.data());
+  theta_.apply(std::span(before));
+  for (std::size_t r = 0; r < rows.size(); ++r) rows[r] = rows[r] - before[r];
   return report;
 }
 

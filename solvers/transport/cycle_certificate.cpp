@@ -13,19 +13,14 @@
 
 namespace mensura::transport {
 
-using linear::all;
-using linear::Eight;
-using linear::load;
-using linear::store;
+using namespace linear;  // Eight lanes and what is done with them
 
 namespace {
-
-using Values = std::vector<std::vector<double>>;
 
 constexpr double infinite = 1e300;
 
 Eight smaller(const Eight& a, const Eight& b) {
-  return all(0.0) - linear::larger(all(0.0) - a, all(0.0) - b);
+  return all(0.0) - larger(all(0.0) - a, all(0.0) - b);
 }
 
 // out(y) = min_x (in(x) - phi(x) + c(x, y)) for all own columns, eight targets at a time.
@@ -53,7 +48,7 @@ void send_least(const CycleData& data, const CycleCosts& costs, bool transposed,
 // Exact block updates of the dual of the unregularised problem, node after node.
 class LeastCosts {
  public:
-  LeastCosts(const parallel::Communicator& comm, const CycleData& data, Values phi)
+  LeastCosts(const parallel::Communicator& comm, const CycleData& data, CycleSweep::Potentials phi)
       : comm_(comm), data_(data), phi_(std::move(phi)), messages_(data.count()) {}
 
   double value(const std::function<void()>& poll) {
@@ -119,14 +114,14 @@ class LeastCosts {
 
   const parallel::Communicator& comm_;
   const CycleData& data_;
-  Values phi_;
+  CycleSweep::Potentials phi_;
   std::vector<Columns> messages_;
 };
 
 // The cost of the product of what the nodes miss, mass `missing` each: every rank sums over some
 // rows of every edge.
 double product_cost(const parallel::Communicator& comm, const CycleProblem& problem,
-                    const Values& missed, double missing) {
+                    const std::vector<std::vector<double>>& missed, double missing) {
   const auto d = static_cast<std::size_t>(problem.nodes[0].dimension);
   parallel::ExactSum sum;
   for (std::size_t k = 0; k < missed.size(); ++k) {
@@ -153,7 +148,7 @@ double product_cost(const parallel::Communicator& comm, const CycleProblem& prob
 CycleCertificate CycleSolver::certify(const std::function<void()>& poll) const {
   const Implementation& self = *self_;
   const double epsilon = self.sweep->epsilon();
-  Values phi = self.sweep->potentials();
+  CycleSweep::Potentials phi = self.sweep->potentials();
   for (auto& values : phi) {
     for (double& v : values) v *= epsilon;
   }

@@ -13,10 +13,7 @@ namespace mensura::transport {
 
 namespace {
 
-using linear::all;
-using linear::Eight;
-using linear::load;
-using linear::store;
+using namespace linear;  // Eight lanes and what is done with them
 
 // Of the matrix in fixed point: entries are at most one. Draws are coarser by themselves.
 constexpr double weight_scale = 0x1p50, exact_scale = 0x1p60;

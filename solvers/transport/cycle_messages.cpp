@@ -14,15 +14,7 @@ namespace mensura::transport {
 
 namespace {
 
-using linear::all;
-using linear::all_below;
-using linear::at_least;
-using linear::Eight;
-using linear::exponential;
-using linear::fused;
-using linear::larger;
-using linear::load;
-using linear::store;
+using namespace linear;  // Eight lanes and what is done with them
 
 constexpr double nothing = -1e300;    // finite: differences with it make no NaN
 constexpr double least_sum = 1e-280;  // sums above it have lost nothing to underflow

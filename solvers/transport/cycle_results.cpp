@@ -13,18 +13,15 @@
 
 namespace mensura::transport {
 
-using linear::all;
-using linear::Eight;
-using linear::load;
-using linear::store;
+using namespace linear;  // Eight lanes and what is done with them
 
 namespace {
 
 // exp() of what lies above rounding, and its sum over the lanes.
 bool probability(const Eight& logarithm, double* lanes, double& sum) {
   constexpr double least = -80;
-  if (linear::all_below(logarithm, all(least))) return false;
-  store(linear::exponential(linear::at_least(linear::at_most(logarithm, 0), -800)), lanes);
+  if (all_below(logarithm, all(least))) return false;
+  store(exponential(at_least(at_most(logarithm, 0), -800)), lanes);
   sum = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
         ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
   return true;

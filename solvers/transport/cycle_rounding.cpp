@@ -9,14 +9,9 @@
 
 namespace mensura::transport {
 
-using linear::all;
-using linear::Eight;
-using linear::load;
-using linear::store;
+using namespace linear;  // Eight lanes and what is done with them
 
 namespace {
-
-using Values = std::vector<std::vector<double>>;
 
 // Mass of columns at a point below this is left to the remainder.
 constexpr double negligible = 1e-30;
@@ -88,7 +83,7 @@ class Rounding {
       Eight value = load(&rest[place]) + all(u[j] + to.log_mass[j]);
       value = k == 0 ? value - inverse_epsilon * load(&data_.first_costs[place])
                      : value - all((*data_.edges[k])(i, j) * inverse_epsilon);
-      top = linear::larger(value, top);
+      top = larger(value, top);
       store(value, &row_[8 * j]);
     }
     // What is below exp(-80) of the largest one is nothing.
@@ -97,9 +92,9 @@ class Rounding {
     for (std::size_t j = 0; j < to.size; ++j) {
       const Eight exponent = load(&row_[8 * j]) - top;
       Eight p = all(0.0);
-      if (!linear::all_below(exponent, all(least))) {
-        p = linear::exponential(linear::at_least(exponent, -700)) - all(nothing);
-        p = linear::at_least(p, 0);
+      if (!all_below(exponent, all(least))) {
+        p = exponential(at_least(exponent, -700)) - all(nothing);
+        p = at_least(p, 0);
       }
       store(p, &row_[8 * j]);
       sum = sum + p;
@@ -167,7 +162,7 @@ class Rounding {
         const Eight share = load(&passing_[k][(g * n + i) * 8]) * inverse(sum);
         for (std::size_t j = 0; j < m; ++j) {
           double* to = &passing_[k + 1][(g * m + j) * 8];
-          store(linear::fused(share, load(&row_[8 * j]), load(to)), to);
+          store(fused(share, load(&row_[8 * j]), load(to)), to);
         }
       }
     }
@@ -210,7 +205,7 @@ class Rounding {
       const Eight p = load(&row_[8 * j]) * (kept_[k + 1][j] * load(&arrives_[place]));
       const Eight c = k == 0 ? load(&data_.first_costs[place]) : all((*data_.edges[k])(i, j));
       arrive = arrive + p;
-      cost = linear::fused(p, c, cost);
+      cost = fused(p, c, cost);
     }
     const Eight scale = inverse(sum);
     cost_.add(lane_sum(mass * scale * cost));
@@ -244,7 +239,7 @@ class Rounding {
   const parallel::Communicator& comm_;
   std::vector<Columns> passing_;  // own groups x points x 8, per node
   Columns arrives_, row_;
-  Values kept_, missed_;
+  std::vector<std::vector<double>> kept_, missed_;
   parallel::ExactSum cost_;
 };
 

@@ -15,13 +15,7 @@ namespace mensura::transport {
 
 namespace {
 
-using linear::all;
-using linear::at_least;
-using linear::Eight;
-using linear::exponential;
-using linear::larger;
-using linear::load;
-using linear::store;
+using namespace linear;  // Eight lanes and what is done with them
 
 constexpr double nothing = -1e300;
 // Where less than exp(-margin) of a column's mass passes, messages need not be exact.
@@ -117,7 +111,7 @@ std::vector<double> CycleSweep::node_logarithms(const Columns& message, const Co
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t place = (g * n + i) * 8;
       const Eight exponent = load(&message[place]) + load(&other[place]) + weight - all(top[i]);
-      if (linear::all_below(exponent, all(-60.0))) continue;
+      if (all_below(exponent, all(-60.0))) continue;
       sums.add(i, Lanes(exponential(at_least(exponent, -800))).sum());
     }
   }

@@ -69,6 +69,7 @@ class TreeSolver final : public Part {
   bool keeps_supports() const { return !by_sweeps_ && (begun_ || todo_.empty()); }
   void choose();
   double unit_of(std::size_t level) const;
+  std::int64_t largest(std::size_t level) const;  // points of a node, at most
   std::int64_t most_pairs() const;
   std::unique_ptr<Kernel> make_kernel(std::size_t edge, std::size_t level, bool with_cost) const;
   Model make_model(std::size_t level, double epsilon) const;

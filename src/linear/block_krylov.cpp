@@ -31,6 +31,16 @@ Eight eight_of(const Lanes& values) {
   return load(numbers.of.data());
 }
 
+// Zero is the residual of a solution.
+void check_positive(double value, std::size_t system, std::int64_t iteration, const char* what) {
+  if (value >= 0 && std::isfinite(value)) return;
+  throw parallel::Error(
+      parallel::ExitCode::numerical,
+      fmt::format("conjugate gradients: the {} of system {} is {:.3g} in iteration {}; expected a "
+                  "positive number: the matrix or its preconditioner is not positive definite",
+                  what, system, value, iteration));
+}
+
 }  // namespace
 
 std::array<double, 8> lane_products(const parallel::Communicator& comm, std::span<const Eight> a,
@@ -49,47 +59,48 @@ std::array<double, 8> lane_products(const parallel::Communicator& comm, std::spa
 BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
                                       const BlockOperator& apply, const BlockOperator& precondition,
                                       std::span<const Eight> b, std::span<Eight> x,
-                                      double tolerance, std::int64_t limit,
+                                      const BlockGoal& goal, std::int64_t limit,
                                       const std::function<void()>& poll) {
   std::vector<Eight> residual, way, product, z;
   parallel::agree(comm, [&] {
     for (auto* block : {&residual, &way, &product, &z}) block->resize(b.size());
   });
-  const Lanes size = lane_products(comm, b, b);
   std::ranges::fill(x, all(0));
   std::ranges::copy(b, residual.begin());
   BlockReport report;
-  Lanes rz{};
+  Lanes before{}, size{}, reached{};  // r' M r of the last iteration, b' M b, b' x
   for (;; ++report.iterations) {
-    const Lanes rest = lane_products(comm, residual, residual);
+    precondition(residual, z);
+    const Lanes rest = lane_products(comm, residual, z);
+    if (report.iterations == 0) size = rest;
     std::array<bool, 8> done{};
     for (std::size_t l = 0; l < 8; ++l) {
+      check_positive(rest[l], l, report.iterations, "preconditioned residual");
       report.residual[l] = size[l] > 0 ? std::sqrt(rest[l] / size[l]) : 0;
-      done[l] = report.residual[l] <= tolerance;
+      double target = goal.tolerance * goal.tolerance * size[l];
+      if (goal.whole != nullptr) {
+        target = goal.allowed(std::max(0.0, (*goal.whole)[l] - reached[l]));
+      }
+      target = std::max(target, goal.floor * goal.floor * size[l]);
+      done[l] = rest[l] <= target;
     }
     report.converged = std::ranges::all_of(done, [](bool is) { return is; });
     if (report.converged || report.iterations == limit) return report;
     poll();
-    precondition(residual, z);
-    const Lanes next = lane_products(comm, residual, z);
     Lanes beta{}, step{};
-    for (std::size_t l = 0; l < 8; ++l) beta[l] = rz[l] > 0 && !done[l] ? next[l] / rz[l] : 0;
-    rz = next;
+    for (std::size_t l = 0; l < 8; ++l) {
+      beta[l] = before[l] > 0 && !done[l] ? rest[l] / before[l] : 0;
+    }
+    before = rest;
     const Eight turn = eight_of(beta);
     for (std::size_t i = 0; i < b.size(); ++i) way[i] = fused(turn, way[i], z[i]);
     apply(way, product);
     const Lanes curvature = lane_products(comm, way, product);
     for (std::size_t l = 0; l < 8; ++l) {
       if (done[l]) continue;
-      if (!(curvature[l] > 0)) {
-        throw parallel::Error(
-            parallel::ExitCode::numerical,
-            fmt::format("conjugate gradients: the curvature of system {} is {:.3g} in iteration "
-                        "{}; expected a positive number: the matrix or its preconditioner is not "
-                        "positive definite",
-                        l, curvature[l], report.iterations + 1));
-      }
-      step[l] = rz[l] / curvature[l];
+      check_positive(curvature[l], l, report.iterations + 1, "curvature");
+      step[l] = curvature[l] > 0 ? rest[l] / curvature[l] : 0;
+      reached[l] += step[l] * rest[l];
     }
     const Eight forward = eight_of(step);
     for (std::size_t i = 0; i < b.size(); ++i) {

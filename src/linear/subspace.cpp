@@ -34,6 +34,28 @@ Tile tile(std::span<const Eight> a, std::span<const Eight> b) {
   return sums;
 }
 
+// Upper Cholesky factor R of a Gram matrix, row-major; a pivot below `least` of the diagonal entry
+// is zero, and so are its row and column then.
+std::vector<double> gram_factor(std::size_t n, std::span<const double> gram, double least) {
+  std::vector<double> upper(n * n, 0.0);
+  for (std::size_t j = 0; j < n; ++j) {
+    double pivot = gram[j * n + j];
+    for (std::size_t i = 0; i < j; ++i) {
+      if (upper[i * n + i] == 0) continue;
+      double entry = gram[i * n + j];
+      for (std::size_t k = 0; k < i; ++k) entry -= upper[k * n + i] * upper[k * n + j];
+      upper[i * n + j] = entry / upper[i * n + i];
+      pivot -= upper[i * n + j] * upper[i * n + j];
+    }
+    if (pivot > least * gram[j * n + j]) {
+      upper[j * n + j] = std::sqrt(pivot);
+    } else {
+      for (std::size_t i = 0; i < j; ++i) upper[i * n + j] = 0;
+    }
+  }
+  return upper;
+}
+
 }  // namespace
 
 std::vector<double> inner_products(const parallel::Communicator& comm, const EightVectors& a,
@@ -107,32 +129,28 @@ Spectrum symmetric_eigen(const parallel::Communicator& comm, std::size_t n,
   return result;
 }
 
-std::size_t orthonormalise(const parallel::Communicator& comm, EightVectors& vectors) {
-  // Directions with less than this share of the largest squared length are rounding.
-  constexpr double rounding = 1e-14;
+std::size_t orthonormalise(const parallel::Communicator& comm, EightVectors& vectors,
+                           double least) {
   const std::size_t n = lanes * vectors.size();
   std::size_t rank = 0;
   for (int pass = 0; pass < 2; ++pass) {
-    std::vector<double> gram = inner_products(comm, vectors, vectors);
-    // Unit lengths first, so that short vectors count as much as long ones.
-    std::vector<double> scale(n, 0.0);
-    for (std::size_t i = 0; i < n; ++i) {
-      if (gram[i * n + i] > 0) scale[i] = 1 / std::sqrt(gram[i * n + i]);
-    }
-    for (std::size_t i = 0; i < n; ++i) {
-      for (std::size_t j = 0; j < n; ++j) gram[i * n + j] *= scale[i] * scale[j];
-    }
-    const Spectrum eigen = symmetric_eigen(comm, n, gram);
-    std::vector<double> turn(n * n, 0.0);
+    const std::vector<double> gram = inner_products(comm, vectors, vectors);
+    const std::vector<double> upper = gram_factor(n, gram, least);
+    // vectors R^-1, column by column; columns without a pivot are zero.
+    std::vector<double> inverse(n * n, 0.0);
     rank = 0;
     for (std::size_t j = 0; j < n; ++j) {
-      if (!(eigen.values[j] > rounding * eigen.values[0])) break;
+      if (upper[j * n + j] == 0) continue;
       ++rank;
-      for (std::size_t i = 0; i < n; ++i) {
-        turn[i * n + j] = scale[i] * eigen.vectors[i * n + j] / std::sqrt(eigen.values[j]);
+      inverse[j * n + j] = 1 / upper[j * n + j];
+      for (std::size_t i = j; i-- > 0;) {
+        if (upper[i * n + i] == 0) continue;
+        double sum = 0;
+        for (std::size_t k = i + 1; k <= j; ++k) sum -= upper[i * n + k] * inverse[k * n + j];
+        inverse[i * n + j] = sum / upper[i * n + i];
       }
     }
-    combine(vectors, turn);
+    combine(vectors, inverse);
   }
   return rank;
 }

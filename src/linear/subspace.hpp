@@ -32,9 +32,12 @@ struct Spectrum {
 Spectrum symmetric_eigen(const parallel::Communicator& comm, std::size_t n,
                          std::span<const double> matrix);
 
-/// Collective. Makes the vectors an orthonormal basis of their span, in the order of how much of
-/// them lies along it, by the singular value decomposition of the Gram matrix, twice
-/// (Stathopoulos and Wu 2002). Returns its dimension; the vectors after that are zero.
-std::size_t orthonormalise(const parallel::Communicator& comm, EightVectors& vectors);
+/// Collective. Orthonormalises the vectors one after another, as Gram and Schmidt do, by Cholesky
+/// factors of Gram matrices, twice (CholeskyQR2, Yamamoto et al. 2015): every vector depends
+/// continuously on those before, so that ranks agree to rounding times least^-1/2. A vector of
+/// which those before leave less than `least` of its squared length becomes zero. Returns how many
+/// are left.
+std::size_t orthonormalise(const parallel::Communicator& comm, EightVectors& vectors,
+                           double least = 1e-12);
 
 }  // namespace mensura::linear

@@ -9,6 +9,7 @@ quantities:
   - {name: kl, of: [p, q]}
 search: {batches: 12}
 DECK
+start_lost_ranks 3 4
 run 2 --output whole deck.yaml
 expect_code 0 "undisturbed run"
 
@@ -38,19 +39,8 @@ expect_code 0 "half-written checkpoint"
 expect_text "checkpoint" "half-written checkpoint"
 expect_same_results whole half "half-written checkpoint"
 
-# A killed rank, and ranks that fail alone: the others must not wait for ever.
-export MENSURA_TEST_FAULT="kill:rank=1:step=4"
-start=$(date +%s)
-run 3 --output killed deck.yaml
-case "$code" in 137 | 143 | 1) ;; *) fail "killed rank: exit code $code" ;; esac
-[ $(($(date +%s) - start)) -le 30 ] || fail "killed rank: took over 30 s"
-export MENSURA_TEST_FAULT="throw:rank=1:step=4"
-run 3 --output alone deck.yaml
-expect_code 70 "an exception on one rank alone"
-export MENSURA_TEST_FAULT="memory:rank=1:step=4"
-run 3 --output memory deck.yaml
-expect_code 7 "out of memory on one rank alone"
-unset MENSURA_TEST_FAULT
+# A killed rank: the others must not wait for ever.
+expect_killed_ranks_end 4
 
 # Read-only and full output folders need a mount namespace of our own; mode bits do not stop root.
 if ! unshare -m true 2> /dev/null; then
@@ -71,4 +61,5 @@ else
   expect_code 6 "no room for a checkpoint"
   unset MENSURA_TEST_FAULT
 fi
+expect_lost_ranks_ended
 finish

@@ -8,6 +8,7 @@ points: {layout: grid, per_side: 31}
 prior: {kernel: matern_7_2, length: 0.3}
 predict: {grid: [15, 15]}
 DECK
+start_lost_ranks 2 6
 run 2 --output whole deck.yaml
 expect_code 0 "undisturbed run"
 
@@ -67,8 +68,8 @@ run 1 --output skip --set petsc.cg.ksp_convergence_test=skip --set petsc.cg.ksp_
   --set points.per_side=9 deck.yaml
 expect_text "options replace the convergence test" "convergence test replaced"
 
-# A killed rank, and ranks that fail alone, during set-up and during the solve: no rank waits for ever.
-expect_lost_ranks_end 3 6
+# A rank killed during set-up and during the solve: no rank waits for ever.
+expect_killed_ranks_end 3 6
 
 # Read-only and full output folders need a mount namespace of our own; mode bits do not stop root.
 if ! unshare -m true 2> /dev/null; then
@@ -91,4 +92,5 @@ else
   expect_code 6 "no room for a checkpoint"
   unset MENSURA_TEST_FAULT
 fi
+expect_lost_ranks_ended
 finish

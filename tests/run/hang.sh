@@ -4,7 +4,8 @@
 . "$(dirname "$0")/support.sh"
 deck "steps: 20" "seconds: 0.01"
 
-# All at once, since each waits for a time limit.
+# All at once, since each waits for a time limit. The survivors have the launcher's usual time.
+export OMPI_MCA_odls_base_sigkill_timeout=1
 MENSURA_TEST_FAULT="throw:rank=1:step=5" start throw 2 deck.yaml --output throw
 throw=$launcher
 MENSURA_TEST_FAULT="memory:rank=0:step=5" start memory 2 deck.yaml --output memory

@@ -107,21 +107,37 @@ broken() {
   [ $(($(date +%s) - begin)) -le 30 ] || fail "$name took over 30 s"
 }
 
-# expect_lost_ranks_end STEP...: deck.yaml with a rank killed before each of the steps, and with ranks
-# that fail alone before the last one: no rank waits for ever, no killed run looks complete.
-expect_lost_ranks_end() {
+# start_lost_ranks RANKS STEP: deck.yaml with a rank that fails alone before this step, by an exception
+# and for want of memory. The others wait for it, up to a time limit: the script goes on meanwhile.
+start_lost_ranks() {
+  local fault
+  for fault in throw memory; do
+    MENSURA_TEST_FAULT="$fault:rank=1:step=$2" timeout 30 "$MPIEXEC" -n "$1" "$PROGRAM" \
+      --output "lost-$fault" deck.yaml > "lost-$fault.txt" 2>&1 &
+    lost[$fault]=$!
+  done
+}
+declare -A lost
+
+# expect_lost_ranks_ended: within 30 s, by the codes of the failures.
+expect_lost_ranks_ended() {
+  job=${lost[throw]} && ended lost-throw
+  expect_code 70 "an exception on one rank alone"
+  expect_text "fault on purpose" "an exception on one rank alone"
+  job=${lost[memory]} && ended lost-memory
+  expect_code 7 "out of memory on one rank alone"
+}
+
+# expect_killed_ranks_end STEP...: deck.yaml with a rank killed before each of the steps: no rank waits
+# for ever, no killed run looks complete. The survivors have the launcher's usual time.
+expect_killed_ranks_end() {
   local step begin
   for step in "$@"; do
-    export MENSURA_TEST_FAULT="kill:rank=1:step=$step"
     begin=$(date +%s)
-    run 3 --output "killed-$step" deck.yaml
+    OMPI_MCA_odls_base_sigkill_timeout=1 MENSURA_TEST_FAULT="kill:rank=1:step=$step" \
+      run 3 --output "killed-$step" deck.yaml
     expect_killed "rank killed before step $step"
     [ $(($(date +%s) - begin)) -le 30 ] || fail "rank killed before step $step: took over 30 s"
     grep -q '"exit": 0' "killed-$step/run.json" 2> /dev/null && fail "a killed run looks complete"
   done
-  export MENSURA_TEST_FAULT="throw:rank=1:step=$step"
-  broken 70 alone
-  export MENSURA_TEST_FAULT="memory:rank=1:step=$step"
-  broken 7 memory
-  unset MENSURA_TEST_FAULT
 }

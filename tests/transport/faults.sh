@@ -3,6 +3,7 @@
 # over 30 s.
 . "$SUPPORT/driver.sh"
 . "$PROJECT/tests/transport/problem.sh"
+start_lost_ranks 2 20
 
 # Iterations that stop before their tolerance: results are written and marked.
 broken 4 newton --set solve.max_newton=1
@@ -24,8 +25,8 @@ broken 7 memory_limit
 expect_text "MiB are available" "memory limit"
 unset MENSURA_MEMORY_LIMIT
 
-# A killed rank, and ranks that fail alone, during set-up and within the solve.
-expect_lost_ranks_end 2 20
+# A rank killed during set-up and within the solve.
+expect_killed_ranks_end 2 20
 
 # Full output folders need a mount namespace of our own.
 if ! unshare -m true 2> /dev/null; then
@@ -46,4 +47,5 @@ else
   expect_code 6 "no room for a checkpoint"
   unset MENSURA_TEST_FAULT
 fi
+expect_lost_ranks_ended
 finish

@@ -76,7 +76,7 @@ cycle() {
 }
 cycle 4 64
 cycle 4 128
-cycle 64 64
+cycle 16 64
 
 # newton RANKS: one stage of Newton's method on the finest level, of one step and of three: the two
 # steps between. Sets `iterations` of the means' system in them and `share`, bytes relative to the

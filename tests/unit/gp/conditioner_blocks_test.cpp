@@ -181,8 +181,8 @@ TEST(ConditionerBlocks, PosteriorIsTheDenseOne) {
   dense.adopt(s.measurements, [] {});
   const std::vector<Eight> x = numbers(s.system, true);
   std::vector<Eight> a = x, b = x;
-  sparse.apply_posterior(a, 1e-12, [] {});
-  dense.apply_posterior(b, 1e-12, [] {});
+  sparse.apply_posterior(a, gp::image_to(1e-6), [] {});
+  dense.apply_posterior(b, gp::image_to(1e-6), [] {});
   double size = 0, gap = 0, boundary = 0;
   for (std::size_t p = 0; p < static_cast<std::size_t>(s.system.pattern.own); ++p) {
     const auto r = static_cast<std::size_t>(s.system.layout.first[p]);
@@ -205,7 +205,7 @@ TEST(ConditionerBlocks, PosteriorIsTheDenseOne) {
   std::vector<Eight> turned(x);  // lane l takes the vector of lane 0
   for (Eight& value : turned) value = linear::all(lane(value, 0));
   std::vector<Eight> image(turned);
-  sparse.apply_posterior(image, 1e-12, [] {});
+  sparse.apply_posterior(image, gp::image_to(1e-6), [] {});
   const auto forth = products(comm, x, image), back = products(comm, a, turned);
   for (std::size_t l = 0; l < 8; ++l) {
     EXPECT_GT(energies[l], 0);

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <memory>
 
+#include "gp/collocation.hpp"
 #include "gp/dense_conditioner.hpp"
 #include "gp/sparse_conditioner.hpp"
 #include "gp/updated_conditioner.hpp"
@@ -405,13 +406,21 @@ TEST_F(AveragesOf, RegionsLieInTheDomain) {
       << caught.text;
 }
 
-TEST_F(AveragesOf, TooManyAreRefused) {
+TEST_F(AveragesOf, TooManyOrOtherDimensionsAreRefused) {
   make(0.1);
   problem.averages.resize(1);
+  problem.domain = gp::Domain{gp::Box{{0, 0}, {1, 1}}, {}};
+  problem.layout = gp::GridLayout{{5}};
+  const auto size = gp::collocation_size(comm, problem);
+  EXPECT_EQ(size.averages, static_cast<std::int64_t>(boxes));
   write("many", {5001, 2}, std::vector<double>(10002, 0.5));
+  write("space", {5, 3}, std::vector<double>(15, 0.5));
   problem.averages[0].centres.dataset = "/many";
-  const auto caught = catch_error([&] { gp::Averages(comm, problem, 2); });
-  EXPECT_EQ(caught.code, static_cast<int>(parallel::ExitCode::too_large));
+  EXPECT_EQ(catch_error([&] { gp::collocation_size(comm, problem); }).code,
+            static_cast<int>(parallel::ExitCode::too_large));
+  problem.averages[0].centres.dataset = "/space";
+  EXPECT_EQ(catch_error([&] { gp::collocation_size(comm, problem); }).code,
+            static_cast<int>(parallel::ExitCode::input_data));
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ TEST(BlockConjugateGradients, SolvesEightSystems) {
   std::vector<Eight> x(problem.own, Eight{});
   int polls = 0;
   const auto report = linear::block_conjugate_gradients(problem.comm, problem.apply, problem.same,
-                                                        b, x, 1e-13, 100, [&] { ++polls; });
+                                                        b, x, {1e-13}, 100, [&] { ++polls; });
   EXPECT_TRUE(report.converged);
   EXPECT_EQ(report.iterations, 8);
   EXPECT_EQ(polls, 8);
@@ -74,9 +74,32 @@ TEST(BlockConjugateGradients, AnExactPreconditionerNeedsOneIteration) {
   const Diagonal problem;
   std::vector<Eight> x(problem.own, linear::all(0.25));
   const auto report = linear::block_conjugate_gradients(
-      problem.comm, problem.apply, problem.inverse, problem.sides(), x, 1e-13, 100, [] {});
+      problem.comm, problem.apply, problem.inverse, problem.sides(), x, {1e-13}, 100, [] {});
   EXPECT_TRUE(report.converged);
   EXPECT_EQ(report.iterations, 1);
+}
+
+// What is left of an energy: here a hundredth more than the solutions can reach. The goal is met
+// when the error is a tenth of that.
+TEST(BlockConjugateGradients, StopsAtWhatIsLeft) {
+  const Diagonal problem;
+  const std::vector<Eight> b = problem.sides();
+  std::vector<Eight> exact(problem.own), x(problem.own);
+  problem.inverse(b, exact);
+  const auto energy = linear::lane_products(problem.comm, b, exact);
+  std::array<double, 8> whole{};
+  for (std::size_t l = 0; l < 8; ++l) whole[l] = 1.01 * energy[l];
+  const auto report = linear::block_conjugate_gradients(
+      problem.comm, problem.apply, problem.same, b, x,
+      {.whole = &whole, .allowed = [](double left) { return 0.1 * left; }}, 100, [] {});
+  EXPECT_TRUE(report.converged);
+  EXPECT_LT(report.iterations, 8);
+  const auto reached = linear::lane_products(problem.comm, b, x);
+  for (std::size_t l = 1; l < 8; ++l) {
+    // The residual's square is at least the error's energy: eigenvalues are 1 to 8.
+    EXPECT_LE(energy[l] - reached[l], 0.1 * 0.011 * energy[l]);
+    EXPECT_GE(energy[l] - reached[l], -1e-14 * energy[l]);
+  }
 }
 
 TEST(BlockConjugateGradients, SaysWhatIsWrong) {
@@ -84,7 +107,7 @@ TEST(BlockConjugateGradients, SaysWhatIsWrong) {
   const std::vector<Eight> b = problem.sides();
   std::vector<Eight> x(problem.own, Eight{});
   const auto few = linear::block_conjugate_gradients(problem.comm, problem.apply, problem.same, b,
-                                                     x, 1e-13, 3, [] {});
+                                                     x, {1e-13}, 3, [] {});
   EXPECT_FALSE(few.converged);
   EXPECT_EQ(few.iterations, 3);
   EXPECT_GT(few.residual[3], 1e-6);
@@ -95,7 +118,8 @@ TEST(BlockConjugateGradients, SaysWhatIsWrong) {
   };
   std::ranges::fill(x, Eight{});
   try {
-    linear::block_conjugate_gradients(problem.comm, negative, problem.same, b, x, 1e-13, 9, [] {});
+    linear::block_conjugate_gradients(problem.comm, negative, problem.same, b, x, {1e-13}, 9,
+                                      [] {});
     ADD_FAILURE() << "negative definite";
   } catch (const parallel::Error& error) {
     EXPECT_EQ(error.code(), parallel::ExitCode::numerical);

@@ -24,7 +24,7 @@ double lane(const Eight& value, std::size_t l) {
   return numbers[l];
 }
 
-// Sixteen vectors of one length in tens; the last three depend on the others.
+// Sixteen vectors with lengths in tens; the last three depend on the others.
 EightVectors dependent(const parallel::Communicator& comm) {
   const parallel::Blocks blocks{total, comm.size()};
   const parallel::Stream stream(4, "test", "subspace");
@@ -70,6 +70,7 @@ TEST(Subspace, BasisIsOrthonormalAndHoldsTheVectors) {
       EXPECT_NEAR(gram[i * 16 + j], i == j && i < 13 ? 1 : 0, 1e-13) << i << ", " << j;
     }
   }
+  EXPECT_EQ(gram[13 * 16 + 13], 0) << "twice the seventh";
   // What projections leave of the vectors, against their lengths.
   const auto along = linear::inner_products(comm, basis, vectors);
   const auto lengths = linear::inner_products(comm, vectors, vectors);

@@ -55,7 +55,7 @@ TEST_F(GraphParts, CompleteGraphOnALine) {
   const std::size_t n = 7;
   std::vector<std::vector<double>> sorted;
   for (std::uint64_t seed : {1, 2, 3}) {
-    task.nodes.push_back(equal_masses(random_measure(1, n, seed)));
+    task.nodes.push_back(uniform(random_measure(1, n, seed)));
     sorted.push_back(task.nodes.back().coordinates);
     std::ranges::sort(sorted.back());
   }
@@ -95,7 +95,7 @@ TEST_F(GraphParts, CompleteGraphOnALine) {
   }
   ASSERT_EQ(answer.plans.size(), 3U);
   for (const PlanAnswer& plan : answer.plans) {
-    const auto entries = dense(plan, n, n);
+    const auto entries = dense(comm, plan, n, n);
     double sum = 0;
     for (std::size_t i = 0; i < n * n; ++i) {
       sum += entries[i] * std::pow(distance(task.nodes[plan.rows_node][i / n],
@@ -117,7 +117,7 @@ TEST_F(GraphParts, BarycenterOnALine) {
   const std::vector<double> weights{0.5, 0.3, 0.2};
   std::vector<double> average(n, 0.0);
   for (std::size_t k = 0; k < 3; ++k) {
-    task.nodes.push_back(equal_masses(random_measure(1, n, k + 1)));
+    task.nodes.push_back(uniform(random_measure(1, n, k + 1)));
     std::vector<double> sorted = task.nodes.back().coordinates;
     std::ranges::sort(sorted);
     for (std::size_t i = 0; i < n; ++i) average[i] += weights[k] * sorted[i];

@@ -13,6 +13,7 @@
 
 #include "dense.hpp"
 #include "parallel/error.hpp"
+#include "parts.hpp"
 #include "tensor.hpp"
 #include "transport/part.hpp"
 
@@ -107,22 +108,6 @@ class GraphParts : public ::testing::Test {
     return transport::values_at(comm, node.ids, values, width, measure.ids);
   }
 
-  // A plan as a matrix on all ranks; ids are places in the measures here.
-  std::vector<double> dense(const PlanAnswer& plan, std::size_t rows, std::size_t columns) const {
-    std::vector<parallel::ExactSum> sums(rows * columns);
-    for (std::size_t i = 0; i < plan.row_ids.size(); ++i) {
-      for (auto k = static_cast<std::size_t>(plan.row_starts[i]);
-           k < static_cast<std::size_t>(plan.row_starts[i + 1]); ++k) {
-        sums[plan.row_ids[i] * columns + static_cast<std::size_t>(plan.columns[k])].add(
-            plan.values[k]);
-      }
-    }
-    parallel::reduce(comm, sums);
-    std::vector<double> result;
-    for (const auto& sum : sums) result.push_back(sum.value());
-    return result;
-  }
-
   // The same task for brute force, of mass one.
   static TensorProblem tensor_of(const Task& task, const CostFunction& cost) {
     TensorProblem tensor;
@@ -169,7 +154,7 @@ class GraphParts : public ::testing::Test {
     for (const PlanAnswer& edge : answer.plans) {
       const std::size_t n = task.nodes[edge.rows_node].size(),
                         m = task.nodes[edge.columns_node].size();
-      const auto ours = dense(edge, n, m);
+      const auto ours = dense(comm, edge, n, m);
       for (std::size_t i = 0; i < n; ++i) {
         for (std::size_t j = 0; j < m; ++j) {
           const bool turned = edge.rows_node > edge.columns_node;
@@ -192,10 +177,6 @@ class GraphParts : public ::testing::Test {
       }
     }
     return edges;
-  }
-  static Measure equal_masses(Measure measure) {
-    measure.mass.assign(measure.size(), 1 / static_cast<double>(measure.size()));
-    return measure;
   }
   static Measure line(std::size_t n) {
     return grid_measure({{static_cast<std::int64_t>(n)},

@@ -41,7 +41,7 @@ TEST_F(GraphParts, TwoElectronsAgainstTheTensorWithMapsBothWays) {
   expect_tensor(task,
                 [](const double* x, const double* y, int d) { return 1 / distance(x, y, d); });
   const Answer answer = solve(task);
-  const auto plan = dense(answer.plans[0], 9, 9);
+  const auto plan = dense(comm, answer.plans[0], 9, 9);
   const auto there = everywhere(answer.nodes[0], task.nodes[0], answer.nodes[0].map),
              back = everywhere(answer.nodes[1], task.nodes[1], answer.nodes[1].map);
   for (std::size_t i = 0; i < 9; ++i) {

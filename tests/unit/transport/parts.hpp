@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dense.hpp"
+#include "parallel/exact_sum.hpp"
 #include "transport/part.hpp"
 
 namespace mensura::test {
@@ -69,6 +70,25 @@ inline std::vector<double> everywhere(const parallel::Communicator& comm,
                                       const transport::NodeAnswer& node, const Measure& measure,
                                       const std::vector<double>& values, int width = 1) {
   return transport::values_at(comm, node.ids, values, width, measure.ids);
+}
+
+/// Collective. A plan between two nodes as a matrix, row-major over the measures, on every rank;
+/// ids are places in the measures here.
+inline std::vector<double> dense(const parallel::Communicator& comm,
+                                 const transport::PlanAnswer& plan, std::size_t rows,
+                                 std::size_t columns) {
+  std::vector<parallel::ExactSum> sums(rows * columns);
+  for (std::size_t i = 0; i < plan.row_ids.size(); ++i) {
+    for (auto k = static_cast<std::size_t>(plan.row_starts[i]);
+         k < static_cast<std::size_t>(plan.row_starts[i + 1]); ++k) {
+      sums[plan.row_ids[i] * columns + static_cast<std::size_t>(plan.columns[k])].add(
+          plan.values[k]);
+    }
+  }
+  parallel::reduce(comm, sums);
+  std::vector<double> result;
+  for (const auto& sum : sums) result.push_back(sum.value());
+  return result;
 }
 
 inline Measure uniform(Measure measure) {

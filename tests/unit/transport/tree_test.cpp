@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Trees of marginals: graphs and their parts, the whole solver against dense tensors and closed
 // forms.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -63,22 +64,6 @@ class TreeTest : public ::testing::Test {
     return values_at(comm, node.ids, values, 1, measure.ids);
   }
 
-  // The plan between two nodes, row-major over the measures; every rank gets all of it.
-  std::vector<double> dense(const PlanAnswer& plan, std::size_t rows, std::size_t columns) const {
-    std::vector<parallel::ExactSum> sums(rows * columns);
-    for (std::size_t i = 0; i < plan.row_ids.size(); ++i) {
-      for (auto k = static_cast<std::size_t>(plan.row_starts[i]);
-           k < static_cast<std::size_t>(plan.row_starts[i + 1]); ++k) {
-        sums[plan.row_ids[i] * columns + static_cast<std::size_t>(plan.columns[k])].add(
-            plan.values[k]);
-      }
-    }
-    parallel::reduce(comm, sums);
-    std::vector<double> result;
-    for (const auto& sum : sums) result.push_back(sum.value());
-    return result;
-  }
-
   // The same task for brute force.
   static TensorProblem tensor_of(const Task& task) {
     TensorProblem tensor;
@@ -119,7 +104,8 @@ class TreeTest : public ::testing::Test {
     for (const PlanAnswer& edge : answer.plans) {
       const std::size_t n = task.nodes[edge.rows_node].size(),
                         m = task.nodes[edge.columns_node].size();
-      const auto ours = dense(edge, n, m), theirs = plan.pair(edge.rows_node, edge.columns_node);
+      const auto ours = dense(comm, edge, n, m),
+                 theirs = plan.pair(edge.rows_node, edge.columns_node);
       for (std::size_t i = 0; i < ours.size(); ++i) EXPECT_NEAR(ours[i], theirs[i], 1e-10);
     }
     EXPECT_NEAR(answer.cost_linear, plan.linear_cost(), 1e-9);
@@ -135,10 +121,6 @@ class TreeTest : public ::testing::Test {
     EXPECT_LE(answer.dual, answer.cost_linear + 1e-9);
   }
 
-  static Measure uniform(Measure measure) {
-    measure.mass.assign(measure.size(), 1 / static_cast<double>(measure.size()));
-    return measure;
-  }
   static Measure line(std::size_t count, double mean, double deviation) {
     return grid_measure({{static_cast<std::int64_t>(count)},
                          {0.5 / static_cast<double>(count)},
@@ -281,6 +263,29 @@ TEST_F(TreeTest, PlansThatDoNotFitAreSwept) {
   EXPECT_LE(answer.cost_linear, answer.primal_rounded + 1e-9);
 }
 
+// Weights of many leaves are small, so that the regularisation is wide on every edge. Sweeps are
+// thousands (3098 here); whole plans of few points are as small as sparse ones of images.
+TEST_F(TreeTest, FewPointsTakeNewtonHoweverWideTheRegularisation) {
+  const double weight = 1.0 / 12;
+  Task task{{uniform(random_measure(2, 15, 50))}, {1}, {}, 6e-3, 1e-9};
+  for (std::size_t k = 1; k <= 12; ++k) {
+    task.nodes.push_back(random_measure(2, 15, static_cast<unsigned>(50 + k)));
+    task.free.push_back(0);
+    task.edges.push_back({0, k, weight, {}});
+  }
+  const Answer answer = solve(task);
+  ASSERT_TRUE(answer.converged);
+  EXPECT_EQ(answer.method, "newton");
+  EXPECT_THAT(answer.reason, testing::HasSubstr("no marginal has more than 150 points"));
+  EXPECT_LE(answer.newton_iterations.back(), 5);  // 2 were measured
+  EXPECT_GE(answer.gap_absolute, 0);
+
+  const Measure many = line(151, 0.4, 0.1);  // 0.01 is 228 squared spacings
+  const Answer wide = solve({{many, line(151, 0.6, 0.1)}, {0, 0}, {{0, 1, 1, {}}}, 0.01, 1e-9});
+  ASSERT_TRUE(wide.converged);
+  EXPECT_EQ(wide.method, "sinkhorn");
+}
+
 // Leaves that may be missed at a price: Newton's method and sweeps find the same.
 TEST_F(TreeTest, PenaltiesByNewtonAndBySweepsAgree) {
   Task task{{uniform(random_measure(2, 30, 21)), random_measure(2, 25, 22),
@@ -321,7 +326,7 @@ TEST_F(TreeTest, SamplesHaveThePlansLaw) {
              static_cast<std::size_t>(answer.tuples[i + plan.columns_node])];
     }
     comm.sum(std::span(seen));
-    const std::vector<double> mass = dense(plan, n, m);
+    const std::vector<double> mass = dense(comm, plan, n, m);
     for (std::size_t i = 0; i < seen.size(); ++i) {
       const double expected = mass[i] * static_cast<double>(count);
       EXPECT_NEAR(static_cast<double>(seen[i]), expected, 5 * std::sqrt(expected) + 5);
