@@ -240,6 +240,16 @@ std::vector<Eight> Averages::apply(std::span<const Eight> rows) const {
   return sums;
 }
 
+void Averages::transposed(std::span<const double> weights, std::span<Eight> rows) const {
+  std::ranges::fill(rows, linear::all(0));
+  for (std::size_t i = 0; i < count(); ++i) {
+    for (std::size_t k = begin_[i]; k < begin_[i + 1]; ++k) {
+      *reinterpret_cast<double*>(&rows[static_cast<std::size_t>(row_[k])]) +=
+          weights[i] * weight_[k];
+    }
+  }
+}
+
 void Averages::transposed(std::size_t first, std::span<Eight> rows) const {
   std::ranges::fill(rows, linear::all(0));
   for (std::size_t l = 0; l < lanes && first + l < count(); ++l) {

@@ -45,6 +45,8 @@ class Averages {
   /// Collective. G rows, the same on all ranks.
   std::vector<double> apply(std::span<const double> rows) const;
   std::vector<linear::Eight> apply(std::span<const linear::Eight> rows) const;
+  /// Local. Own rows of G' weights, in the first of eight vectors; the others are zero.
+  void transposed(std::span<const double> weights, std::span<linear::Eight> rows) const;
   /// Local. Own rows of G' for the averages first, ..., first + 7 (zero beyond the last).
   void transposed(std::size_t first, std::span<linear::Eight> rows) const;
 

@@ -294,7 +294,8 @@ void System::take_averages(run::Context& context) {
   averages_->interpolate(state_rows(), context.poll);
   context.log(fmt::format("{} averages", averages_->count()));
   conditioner_ = std::make_unique<UpdatedConditioner>(
-      comm_, layout_, std::move(conditioner_), std::move(averages_), problem_.solve.tolerance);
+      comm_, layout_, std::move(conditioner_), std::move(averages_), problem_.solve.tolerance,
+      std::sqrt(prior_variance(problem_.prior)));
 }
 
 void System::record(output::Value& root) const {

@@ -17,6 +17,13 @@ using linear::Eight;
 namespace {
 
 constexpr std::size_t lanes = 8;
+// Of an entry of S at least, relative to the diagonal.
+constexpr double accuracy = 1e-3;
+// Steps of the refinement, and what one must leave of the square of the one before.
+constexpr int most_steps = 20;
+constexpr double least_gain = 0.25;
+// Steps of which the square is this small may end for rounding.
+constexpr double rounding = 1e-16;
 
 double lane(const Eight& value, std::size_t l) {
   return reinterpret_cast<const double*>(&value)[l];
@@ -35,12 +42,14 @@ double UpdatedConditioner::bytes(std::int64_t rows, std::int64_t averages, int r
 
 UpdatedConditioner::UpdatedConditioner(const parallel::Communicator& comm, const RowLayout& layout,
                                        std::unique_ptr<Conditioner> base,
-                                       std::unique_ptr<Averages> averages, double tolerance)
+                                       std::unique_ptr<Averages> averages, double tolerance,
+                                       double deviation)
     : comm_(comm),
       rows_(static_cast<std::size_t>(layout.own)),
       base_(std::move(base)),
       averages_(std::move(averages)),
       tolerance_(tolerance),
+      deviation_(deviation),
       stride_(round_up(averages_->count())) {
   output::check_memory(
       comm, static_cast<std::int64_t>(bytes(layout.own, static_cast<std::int64_t>(stride_), 1)),
@@ -56,30 +65,90 @@ SolveReport UpdatedConditioner::condition(const Measurements& measurements, doub
                                           std::span<double> state,
                                           const std::function<void()>& poll) {
   SolveReport report = base_->condition(measurements, distance, state, poll);
-  // No more accurate than the mean that it corrects.
-  update(report.complete ? tolerance_ : std::max(tolerance_, report.residual), poll);
-  std::vector<double> gap = averages_->apply(std::span<const double>(state));
-  for (std::size_t i = 0; i < gap.size(); ++i) gap[i] = averages_->values()[i] - gap[i];
-  std::vector<double> weights(gap);
-  solve(weights);
-  for (std::size_t i = 0; i < gap.size(); ++i) report.quadratic += gap[i] * weights[i];
-  for (std::size_t r = 0; r < rows_; ++r) {
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      state[r] += lane(columns_[i / lanes][r], i % lanes) * weights[i];
+  const bool fresh = !known_;
+  current_ = false;
+  if (fresh) update(poll);
+  const std::vector<double> before(state.begin(), state.end());
+  if (!correct(report, before, state, poll)) {
+    // S is that of functionals that have moved too far.
+    if (!fresh) update(poll);
+    if (fresh || !correct(report, before, state, poll)) {
+      throw parallel::Error(parallel::ExitCode::not_converged,
+                            "the averages of `data` were not met: the linear solves are not "
+                            "accurate enough for their noise; lower solve.tolerance, raise "
+                            "factor.radius or data.noise");
     }
   }
-  report.iterations += iterations_;
   return report;
 }
 
-// Collective. C G' and S of the measurements that the base has.
-void UpdatedConditioner::update(double tolerance, const std::function<void()>& poll) {
+// Collective. state = before + C G' w with (G C G' + R2) w = y2 - G before, by iterative refinement
+// with the S that is known: each step takes a linear solve of the accuracy of the base's own, so
+// that the equation holds as well as before. False when the steps do not shrink.
+bool UpdatedConditioner::correct(SolveReport& report, std::span<const double> before,
+                                 std::span<double> state, const std::function<void()>& poll) {
   const std::size_t n = averages_->count();
+  const std::vector<double> gap = averages_->apply(before);
+  const double relative = report.complete ? tolerance_ : std::max(tolerance_, report.residual);
+  // An error of a response comes back through S^-1, by the prior over the noise at most.
+  const double contracting =
+      accuracy * std::sqrt(*std::ranges::min_element(averages_->noise())) / deviation_;
+  std::vector<double> weights(n, 0.0), rest(n), step(n);
+  std::ranges::copy(before, state.begin());
+  double first = 0, last = 0;
+  for (int steps = 0; steps < most_steps; ++steps) {
+    const std::vector<double> found = averages_->apply(std::span<const double>(state));
+    for (std::size_t i = 0; i < n; ++i) {
+      rest[i] = averages_->values()[i] - found[i] - averages_->noise()[i] * weights[i];
+    }
+    step = rest;
+    solve(step);
+    double size = 0;  // of the step, in the norm of S
+    for (std::size_t i = 0; i < n; ++i) size += rest[i] * step[i];
+    if (steps == 0) first = size;
+    if (!(size >= 0)) return false;
+    if (size <= relative * relative * first) {
+      last = 0;
+      break;
+    }
+    if (steps > 0 && size > least_gain * last) break;
+    last = size;
+    for (std::size_t i = 0; i < n; ++i) weights[i] += step[i];
+    report.iterations += add_response(step, std::min(relative, contracting), state, poll);
+  }
+  if (last > rounding * first) return false;
+  for (std::size_t i = 0; i < n; ++i) {
+    report.quadratic += (averages_->values()[i] - gap[i]) * weights[i];
+  }
+  return true;
+}
+
+// Collective. state += C G' weights, to a relative accuracy. Returns iterations.
+std::int64_t UpdatedConditioner::add_response(std::span<const double> weights, double relative,
+                                              std::span<double> state,
+                                              const std::function<void()>& poll) {
+  std::vector<Eight> rows(rows_);
+  averages_->transposed(weights, rows);
+  const AllowedError allowed = [=](double left) { return relative * relative * left; };
+  const auto report = base_->apply_posterior(rows, allowed, poll);
+  for (std::size_t r = 0; r < rows_; ++r) state[r] += lane(rows[r], 0);
+  return report.iterations;
+}
+
+// Collective. C G' and S of the measurements that the base has.
+void UpdatedConditioner::update(const std::function<void()>& poll) {
+  const std::size_t n = averages_->count();
+  known_ = current_ = false;
   iterations_ = 0;
+  const double least = *std::ranges::min_element(averages_->noise());
+  const AllowedError allowed = [&](double left) {
+    const double error = std::min(accuracy * (left + least) / deviation_, tolerance_ * deviation_);
+    return error * error;
+  };
   for (std::size_t block = 0; block < columns_.size(); ++block) {
     std::vector<Eight>& column = columns_[block];
     averages_->transposed(lanes * block, column);
-    iterations_ += base_->apply_posterior(column, tolerance, poll).iterations;
+    iterations_ += base_->apply_posterior(column, allowed, poll).iterations;
     const auto values = averages_->apply(std::span<const Eight>(column));
     for (std::size_t i = 0; i < n; ++i) {
       for (std::size_t l = 0; l < lanes; ++l) {
@@ -100,6 +169,7 @@ void UpdatedConditioner::update(double tolerance, const std::function<void()>& p
   }
   asymmetry_ = largest > 0 ? apart / largest : 0;
   factor(poll);
+  known_ = current_ = true;
 }
 
 void UpdatedConditioner::factor(const std::function<void()>& poll) {
@@ -156,6 +226,7 @@ void UpdatedConditioner::add(std::span<const double> weights, double sign,
 }
 
 double UpdatedConditioner::log_determinant(const std::function<void()>& poll) {
+  if (!current_) update(poll);
   double sum = base_->log_determinant(poll);
   for (std::size_t i = 0; i < averages_->count(); ++i) {
     sum += 2 * std::log(schur_[i * stride_ + i]);
@@ -166,7 +237,7 @@ double UpdatedConditioner::log_determinant(const std::function<void()>& poll) {
 void UpdatedConditioner::adopt(const Measurements& measurements,
                                const std::function<void()>& poll) {
   base_->adopt(measurements, poll);
-  update(tolerance_, poll);
+  update(poll);
 }
 
 void UpdatedConditioner::draw_prior(std::span<Eight> rows, const std::function<void()>& poll) {
@@ -192,6 +263,7 @@ linear::BlockReport UpdatedConditioner::condition_all(std::span<const Eight> val
                                                       std::span<const Eight> beside,
                                                       std::span<Eight> rows, double tolerance,
                                                       const std::function<void()>& poll) {
+  if (!current_) update(poll);
   const auto report = base_->condition_block(values, rows, tolerance, poll);
   auto gap = averages_->apply(std::span<const Eight>(rows));
   for (std::size_t i = 0; i < gap.size(); ++i) gap[i] = beside[i] - gap[i];
@@ -199,9 +271,11 @@ linear::BlockReport UpdatedConditioner::condition_all(std::span<const Eight> val
   return report;
 }
 
-linear::BlockReport UpdatedConditioner::apply_posterior(std::span<Eight> rows, double tolerance,
+linear::BlockReport UpdatedConditioner::apply_posterior(std::span<Eight> rows,
+                                                        const AllowedError& allowed,
                                                         const std::function<void()>& poll) {
-  const auto report = base_->apply_posterior(rows, tolerance, poll);
+  if (!current_) update(poll);
+  const auto report = base_->apply_posterior(rows, allowed, poll);
   add(weights_of(averages_->apply(std::span<const Eight>(rows))), -1, rows);
   return report;
 }
