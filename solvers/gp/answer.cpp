@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "gp/equation_rows.hpp"
 #include "gp/field.hpp"
 #include "gp/mean.hpp"
 #include "output/dataset_reader.hpp"
@@ -86,20 +87,43 @@ void file_points(const parallel::Communicator& comm, const Problem& problem, Ans
   }
 }
 
-void mean_at_points(const parallel::Communicator& comm, const Problem& problem, System& system,
-                    std::span<const double> state, Answer& answer,
-                    const std::function<void()>& poll) {
-  const auto inside = inside_points(problem, answer);
-  const std::vector<double> rows = chosen_rows(answer, inside);
-  std::vector<double> mean;
+// The mean of a field at the collocation points, in the order of their ids, where the state has it
+// at all of them; otherwise nothing.
+std::optional<std::vector<double>> mean_in_state(const parallel::Communicator& comm,
+                                                 const System& system,
+                                                 std::span<const double> state,
+                                                 const PredictedField& field) {
+  const Pattern& pattern = system.pattern();
+  const RowLayout& layout = system.layout();
+  std::vector<double> values;
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern.own); ++p) {
+    for (auto r = static_cast<std::size_t>(layout.first[p]);
+         r < static_cast<std::size_t>(layout.first[p + 1]); ++r) {
+      if (!is_row(system.weights(), r, field.functional)) continue;
+      values.push_back(state[r]);
+      break;
+    }
+  }
+  const auto found = static_cast<std::int64_t>(values.size());
+  if (comm.sum(found) < system.points()) return std::nullopt;
+  const std::vector<std::uint64_t> ids(pattern.ids.begin(), pattern.ids.begin() + pattern.own);
+  return parallel::to_blocks(comm, values, 1, ids, system.points());
+}
+
+// The mean of a field at the chosen points, given row-major.
+std::vector<double> mean_at(const parallel::Communicator& comm, const Problem& problem,
+                            System& system, std::span<const double> state,
+                            const PredictedField& field, std::span<const double> rows,
+                            const PointMean& sums, const std::function<void()>& poll) {
+  if (problem.predict.grid.empty() && !problem.predict.points) {
+    if (auto mean = mean_in_state(comm, system, state, field)) return *mean;
+  }
+  if (sums) return sums(rows, field.functional);
   // A dense reference knows u anywhere, but not what averages told.
   if (problem.factor.method == FactorMethod::dense && problem.averages.empty()) {
-    mean = system.conditioner().mean_at(rows);
-  } else {
-    mean = local_mean(comm, system.state_rows(), state, rows, poll);
+    return system.conditioner().mean_at(rows, field.functional);
   }
-  answer.mean.assign(answer.points.size() / static_cast<std::size_t>(answer.dimension), unknown);
-  for (std::size_t i = 0; i < inside.size(); ++i) answer.mean[inside[i]] = mean[i];
+  return local_mean(comm, system.state_rows(), state, rows, field.functional, poll);
 }
 
 void collocation_points(const parallel::Communicator& comm, const System& system, Answer& answer) {
@@ -113,22 +137,16 @@ void collocation_points(const parallel::Communicator& comm, const System& system
                                       answer.dimension, ids, answer.total);
 }
 
-void mean_at_collocation_points(const parallel::Communicator& comm, const System& system,
-                                std::span<const double> state, Answer& answer) {
-  const Pattern& pattern = system.pattern();
-  const std::vector<std::uint64_t> ids(pattern.ids.begin(), pattern.ids.begin() + pattern.own);
-  std::vector<double> u(ids.size());
-  for (std::size_t p = 0; p < u.size(); ++p) {
-    u[p] = state[static_cast<std::size_t>(system.layout().first[p])];
-  }
-  answer.mean = parallel::to_blocks(comm, u, 1, ids, answer.total);
-}
-
-// The points where the deck wants u.
+// The unknown fields, and the points where the deck wants them.
 Answer wanted_points(const parallel::Communicator& comm, const Problem& problem,
                      const System& system) {
   Answer answer;
   answer.dimension = system.dimension();
+  answer.fields.push_back({.name = "u", .functional = value_of_u()});
+  if (problem.equation.inverse) {
+    answer.fields.push_back(
+        {.name = problem.equation.inverse->name, .functional = value_of_second()});
+  }
   if (!problem.predict.grid.empty()) {
     grid_points(comm, problem, answer);
   } else if (problem.predict.points) {
@@ -139,49 +157,47 @@ Answer wanted_points(const parallel::Communicator& comm, const Problem& problem,
   return answer;
 }
 
-// Exact values at the points inside the domain; nothing where none are known.
+// Exact values of one of the fields at the points inside the domain; nothing where none are known.
 std::optional<std::vector<double>> exact_values(const parallel::Communicator& comm,
                                                 const Problem& problem, double time,
                                                 const Answer& answer,
-                                                const std::vector<std::size_t>& inside) {
+                                                const std::vector<std::size_t>& inside,
+                                                std::size_t field) {
   const EquationSpec& equation = problem.equation;
+  const FieldSpec& given = field == 0 ? equation.exact : equation.inverse->exact;
   const std::vector<double> rows = chosen_rows(answer, inside);
   std::vector<double> exact(inside.size());
-  if (equation.manufactured) {
+  if (field == 0 && equation.manufactured) {
     sine_series(*equation.manufactured, answer.dimension, rows, exact, {}, {});
-  } else if (equation.cole_hopf) {
+  } else if (field == 0 && equation.cole_hopf) {
     std::transform(rows.begin(), rows.end(), exact.begin(),
                    [&](double x) { return cole_hopf(x, time, equation.viscosity); });
-  } else if (equation.exact.present()) {
+  } else if (given.present()) {
     std::vector<std::uint64_t> ids;  // a dataset has one number per prediction point
     for (const std::size_t i : inside) ids.push_back(static_cast<std::uint64_t>(answer.first) + i);
-    exact = evaluate(comm, equation.exact, {answer.dimension, rows, ids, answer.total, time});
+    exact = evaluate(comm, given, {answer.dimension, rows, ids, answer.total, time});
   } else {
     return std::nullopt;
   }
   return exact;
 }
 
-void compare_with_exact(const parallel::Communicator& comm, const Problem& problem, double time,
-                        Answer& answer) {
-  const auto inside = inside_points(problem, answer);
-  const auto found = exact_values(comm, problem, time, answer, inside);
-  if (!found) return;
-  const std::vector<double>& exact = *found;
-  answer.error_known = true;
-  answer.exact.assign(answer.mean.size(), unknown);
+void compare_with_exact(const parallel::Communicator& comm, const std::vector<std::size_t>& inside,
+                        const std::vector<double>& exact, PredictedField& field) {
+  field.error_known = true;
+  field.exact.assign(field.mean.size(), unknown);
   parallel::ExactSum squares;
   double largest = 0;
   for (std::size_t i = 0; i < inside.size(); ++i) {
-    answer.exact[inside[i]] = exact[i];
-    const double error = answer.mean[inside[i]] - exact[i];
+    field.exact[inside[i]] = exact[i];
+    const double error = field.mean[inside[i]] - exact[i];
     squares.add(error * error);
     largest = std::max(largest, std::abs(error));
   }
   parallel::reduce(comm, std::span(&squares, 1));
   const std::int64_t count = comm.sum(static_cast<std::int64_t>(inside.size()));
-  answer.error_l2 = std::sqrt(squares.value() / static_cast<double>(count));
-  answer.error_linf = comm.max(largest);
+  field.error_l2 = std::sqrt(squares.value() / static_cast<double>(count));
+  field.error_linf = comm.max(largest);
 }
 
 }  // namespace
@@ -207,99 +223,45 @@ std::vector<double> chosen_rows(const Answer& answer, const std::vector<std::siz
 }
 
 Answer answer(const parallel::Communicator& comm, const Problem& problem, System& system,
-              std::span<const double> state, double time, const std::function<void()>& poll) {
+              std::span<const double> state, double time, const std::function<void()>& poll,
+              const PointMean& sums) {
   Answer answer = wanted_points(comm, problem, system);
-  const bool all_u = std::ranges::all_of(
-      problem.data, [](const DataSpec& data) { return data.functional == Measured::value; });
-  if (!problem.predict.grid.empty() || problem.predict.points || !all_u) {
-    mean_at_points(comm, problem, system, state, answer, poll);
-  } else {
-    mean_at_collocation_points(comm, system, state, answer);
+  const auto inside = inside_points(problem, answer);
+  const std::vector<double> rows = chosen_rows(answer, inside);
+  for (std::size_t f = 0; f < answer.fields.size(); ++f) {
+    PredictedField& field = answer.fields[f];
+    const auto mean = mean_at(comm, problem, system, state, field, rows, sums, poll);
+    field.mean.assign(answer.own(), unknown);
+    for (std::size_t i = 0; i < inside.size(); ++i) field.mean[inside[i]] = mean[i];
+    const auto exact = exact_values(comm, problem, time, answer, inside, f);
+    if (exact) compare_with_exact(comm, inside, *exact, field);
   }
-  compare_with_exact(comm, problem, time, answer);
   return answer;
 }
 
 void check_wanted(const parallel::Communicator& comm, const Problem& problem, const System& system,
                   double time) {
   const Answer wanted = wanted_points(comm, problem, system);
-  exact_values(comm, problem, time, wanted, inside_points(problem, wanted));
+  const auto inside = inside_points(problem, wanted);
+  for (std::size_t f = 0; f < wanted.fields.size(); ++f) {
+    exact_values(comm, problem, time, wanted, inside, f);
+  }
 }
 
-void find_coverage(const parallel::Communicator& comm, Answer& answer) {
+void find_coverage(const parallel::Communicator& comm, PredictedField& field) {
   constexpr double two_sided = 1.959963984540054;  // normal quantile of 0.975
   std::array<parallel::ExactSum, 3> sums;          // points, variance, points inside the interval
-  for (std::size_t i = 0; i < answer.variance.size(); ++i) {
-    if (std::isnan(answer.variance[i])) continue;
+  for (std::size_t i = 0; i < field.variance.size(); ++i) {
+    if (std::isnan(field.variance[i])) continue;
     sums[0].add(1);
-    sums[1].add(answer.variance[i]);
-    if (!answer.error_known) continue;
-    const double error = std::abs(answer.mean[i] - answer.exact[i]);
-    if (error <= two_sided * std::sqrt(answer.variance[i])) sums[2].add(1);
+    sums[1].add(field.variance[i]);
+    if (!field.error_known) continue;
+    const double error = std::abs(field.mean[i] - field.exact[i]);
+    if (error <= two_sided * std::sqrt(field.variance[i])) sums[2].add(1);
   }
   parallel::reduce(comm, sums);
-  answer.mean_variance = sums[1].value() / sums[0].value();
-  answer.coverage = sums[2].value() / sums[0].value();
-}
-
-void write_answer(output::File& file, const Answer& answer) {
-  const std::int64_t d = answer.dimension;
-  file.group("/predict");
-  file.distributed("/predict/points", answer.points, {{answer.total, d}, answer.first * d},
-                   {"1", "where the mean is given"});
-  file.distributed("/predict/mean", answer.mean, {{answer.total}, answer.first},
-                   {"1", "posterior mean of u; NaN outside the domain"});
-  if (answer.error_known) {
-    file.distributed("/predict/exact", answer.exact, {{answer.total}, answer.first},
-                     {"1", "exact solution of the deck"});
-  }
-  if (!answer.variance.empty()) {
-    file.distributed("/predict/variance", answer.variance, {{answer.total}, answer.first},
-                     {"1", "posterior variance of u; NaN outside the domain"});
-  }
-  if (answer.samples.empty()) return;
-  const std::size_t count = answer.samples.size();
-  std::vector<double> by_point(answer.mean.size() * count);
-  for (std::size_t i = 0; i < answer.mean.size(); ++i) {
-    for (std::size_t s = 0; s < count; ++s) by_point[i * count + s] = answer.samples[s][i];
-  }
-  const auto samples = static_cast<std::int64_t>(count);
-  file.distributed("/predict/samples", by_point, {{answer.total, samples}, answer.first * samples},
-                   {"1", "samples of the posterior, one per column"});
-}
-
-void write_fields(const parallel::Communicator& comm, const std::string& folder,
-                  const output::Provenance& provenance, const Answer& answer) {
-  const auto place = [&](output::FieldWriter& writer) {
-    if (answer.grid) {
-      writer.grid(*answer.grid, answer.first);
-    } else {
-      writer.points(answer.points, answer.dimension, answer.first, answer.total);
-    }
-  };
-  output::FieldWriter writer(comm, folder, "mean", provenance);
-  place(writer);
-  writer.field("mean", answer.mean, 1, {"1", "posterior mean of u"});
-  if (answer.error_known) {
-    writer.field("exact", answer.exact, 1, {"1", "exact solution of the deck"});
-    std::vector<double> error(answer.mean);
-    for (std::size_t i = 0; i < error.size(); ++i) error[i] -= answer.exact[i];
-    writer.field("error", error, 1, {"1", "mean minus exact"});
-  }
-  if (!answer.variance.empty()) {
-    std::vector<double> deviation;
-    for (const double variance : answer.variance) deviation.push_back(std::sqrt(variance));
-    writer.field("deviation", deviation, 1, {"1", "posterior standard deviation of u"});
-  }
-  writer.finish();
-  if (answer.samples.empty()) return;
-  output::FieldWriter samples(comm, folder, "samples", provenance);
-  place(samples);
-  for (std::size_t s = 0; s < answer.samples.size(); ++s) {
-    samples.field(fmt::format("sample_{}", s), answer.samples[s], 1,
-                  {"1", "sample of the posterior of u"});
-  }
-  samples.finish();
+  field.mean_variance = sums[1].value() / sums[0].value();
+  field.coverage = sums[2].value() / sums[0].value();
 }
 
 }  // namespace mensura::gp

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "gp/equation_rows.hpp"
 #include "gp/field.hpp"
 #include "gp/file_points.hpp"
 #include "gp/interpolation.hpp"
@@ -45,8 +46,8 @@ void add_up(const parallel::Communicator& comm, std::span<double> values) {
   }
 }
 
-MeanRule rule_of(const AverageSpec& entry, const Kernel& prior, int dimension) {
-  const auto lengths = axis_lengths(prior, dimension);
+MeanRule rule_of(const AverageSpec& entry, const Prior& prior, int dimension) {
+  const auto lengths = axis_lengths(entry.of_second ? *prior.second : prior.first, dimension);
   if (entry.box.empty()) {
     return ball_mean(dimension, entry.radius, *std::ranges::min_element(lengths));
   }
@@ -74,10 +75,12 @@ Averages::Averages(const parallel::Communicator& comm, const Problem& problem, i
   std::size_t before = 0;
   for (std::size_t entry = 0; entry < counts.size(); ++entry) {
     const double noise = problem.averages[entry].noise;
-    rules_.push_back(rule_of(problem.averages[entry], problem.prior, dimension));
+    rules_.push_back(rule_of(problem.averages[entry], problem.priors(), dimension));
     noise_.resize(before + static_cast<std::size_t>(counts[entry]), noise * noise);
     read(problem, entry, before);
     before = noise_.size();
+    first_.push_back(before);
+    of_second_.push_back(problem.averages[entry].of_second ? 1 : 0);
   }
   add_up(comm, value_);
 }
@@ -169,24 +172,25 @@ void Averages::interpolate(const StateRows& state, const std::function<void()>& 
   row_.clear();
   weight_.clear();
   // All ranks together take a piece of the averages at a time, in the order of their numbers.
-  std::size_t most_nodes = 1;
-  for (const MeanRule& rule : rules_) most_nodes = std::max(most_nodes, rule.weights.size());
-  const std::size_t at_once =
-      lanes * std::max<std::size_t>(1, nodes_at_once / (lanes * most_nodes));
-  for (std::size_t begin = 0; begin < count(); begin += at_once) {
-    collect(state, begin, std::min(count(), begin + at_once), poll);
+  for (std::size_t entry = 0; entry < rules_.size(); ++entry) {
+    const std::size_t nodes = rules_[entry].weights.size();
+    const std::size_t at_once = lanes * std::max<std::size_t>(1, nodes_at_once / (lanes * nodes));
+    for (std::size_t begin = first_[entry]; begin < first_[entry + 1]; begin += at_once) {
+      collect(state, begin, std::min(first_[entry + 1], begin + at_once), entry, poll);
+    }
   }
 }
 
 // Collective. Rows of G for the averages [begin, end), which any ranks hold.
 void Averages::collect(const StateRows& state, std::size_t begin, std::size_t end,
-                       const std::function<void()>& poll) {
+                       std::size_t entry, const std::function<void()>& poll) {
   const auto place = [&](std::size_t number) {
     return static_cast<std::size_t>(std::ranges::lower_bound(own_, number, {}, &Own::number) -
                                     own_.begin());
   };
   const std::size_t first = place(begin), last = place(end);
-  Interpolation map(comm_, state, nodes_of(first, last), poll);
+  Interpolation map(comm_, state, nodes_of(first, last), poll,
+                    of_second_[entry] != 0 ? value_of_second() : value_of_u());
   std::vector<double> unknown(end - begin, 0.0);
   std::vector<Eight> weights(map.variance().size());
   for (std::size_t block = begin; block < end; block += lanes) {

@@ -15,8 +15,8 @@
 
 namespace mensura::gp {
 
-/// Measured averages of u over regions, as linear functionals of the state: G = quadrature of the
-/// interpolation's rows. Every rank knows all values and holds the weights of its own rows.
+/// Measured averages of the fields over regions, as linear functionals of the state: G = quadrature
+/// of the interpolation's rows. Every rank knows all values and holds the weights of its own rows.
 class Averages {
  public:
   /// Most averages of a problem (collocation_size() refuses more): their covariance is a dense
@@ -60,14 +60,17 @@ class Averages {
   void check_region(const Problem& problem, std::size_t entry, std::size_t first_own,
                     std::int64_t first_row) const;
   std::vector<double> nodes_of(std::size_t begin, std::size_t end) const;
-  void collect(const StateRows& state, std::size_t begin, std::size_t end,
+  void collect(const StateRows& state, std::size_t begin, std::size_t end, std::size_t entry,
                const std::function<void()>& poll);
   template <class Number>
   std::vector<Number> partial(std::span<const Number> rows) const;
 
   const parallel::Communicator& comm_;
   int dimension_;
-  std::vector<MeanRule> rules_;  // one per entry of the deck
+  // Of every entry of the deck: its rule, its first average (and their number), its field.
+  std::vector<MeanRule> rules_;
+  std::vector<std::size_t> first_{0};
+  std::vector<std::uint8_t> of_second_;
   std::vector<double> value_, noise_;
   std::vector<Own> own_;
   // Own rows with a weight in an average, average after average.

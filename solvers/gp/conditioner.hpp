@@ -69,13 +69,21 @@ class Conditioner {
   /// Collective, after condition(). log det of S' Theta S + R, as the factor has it.
   virtual double log_determinant(const std::function<void()>& poll) = 0;
 
-  /// Collective. Posterior mean of u at any points (row-major), after condition(). Empty when this
-  /// back end has no kernel sums; then the mean is interpolated from the state (mean.hpp).
-  virtual std::vector<double> mean_at(std::span<const double> coordinates) = 0;
+  /// Collective. Posterior mean of a functional at any points (row-major), after condition(). Empty
+  /// when this back end has no kernel sums; then it is interpolated from the state (mean.hpp).
+  virtual std::vector<double> mean_at(std::span<const double> coordinates,
+                                      const Functional& functional) = 0;
 
   /// Collective. Takes the functionals and the noise that the calls below refer to, without a solve
   /// for a mean: after a restart, or to stand where no solve was made. condition() does so too.
   virtual void adopt(const Measurements& measurements, const std::function<void()>& poll) = 0;
+
+  /// Collective, after condition() or adopt(). z close to (S' K S + R)^-1 r with the exact
+  /// covariance K, own points: a step of preconditioning for iterations with the exact matrix
+  /// (certificate.hpp), almost linear in r. Throws Error{not_converged} or Error{numerical} on all
+  /// ranks.
+  virtual void precondition(std::span<const double> r, std::span<double> z,
+                            const std::function<void()>& poll) = 0;
 
   // Eight vectors at once, under a prior of unit scale. C = Theta - Theta S (S' Theta S + R)^-1
   // S' Theta is the posterior covariance of the state.

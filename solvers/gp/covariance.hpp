@@ -5,25 +5,21 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "gp/kernel.hpp"
+#include "gp/weights.hpp"
 
 namespace mensura::gp {
 
-/// A set of linear functionals at points, as structure of arrays: row r acts at point point[r] as
-///   value u + laplacian Lap u + sum_i gradient_i d_i u + sum_{i <= j} hessian_ij d_i d_j u.
-/// Rows of one point are adjacent (point[] does not decrease). Weights that no row has are left
-/// empty. Hessian weights come in the order xx, (1-D) | xx, xy, yy (2-D) | xx, xy, xz, yy, yz, zz
-/// (3-D); an off-diagonal weight counts once (w_xy u_xy).
-struct Rows {
+/// A set of linear functionals at points, as structure of arrays: row r acts at point point[r] with
+/// its weights (Functional). Rows of one point are adjacent (point[] does not decrease). Weights
+/// that no row has are left empty.
+struct Rows : RowWeights {
   int dimension = 0;
   std::array<std::vector<double>, 3> coordinate;  ///< [axis][point]
   std::vector<std::int32_t> point;                ///< [row]
-  std::vector<double> value;                      ///< [row] or empty
-  std::vector<double> laplacian;                  ///< [row] or empty
-  std::array<std::vector<double>, 3> gradient;    ///< [axis][row] or empty
-  std::array<std::vector<double>, 6> hessian;     ///< [entry][row] or empty
 
   std::size_t points() const noexcept { return coordinate[0].size(); }
   std::size_t rows() const noexcept { return point.size(); }
@@ -32,12 +28,14 @@ struct Rows {
 
 /// Covariances k(phi_i, phi_j) of functionals under a prior, all derivatives from five radial
 /// functions (g_{j+1} = (1/r) d g_j / dr); one square root and one exponential per pair of points
-/// and radial factor. Results depend on the functionals only, entry by entry: the same bits in any
-/// block, whatever the number of rows around them. Keeps workspace: one object per thread.
+/// and radial factor; the sum over both unknown fields where there are two. Results depend on the
+/// functionals only, entry by entry: the same bits in any block, whatever the number of rows around
+/// them. Keeps workspace: one object per thread.
 class Covariance {
  public:
   /// Throws Error{usage} for lengths that do not fit the dimension.
-  Covariance(Kernel kernel, int dimension);
+  Covariance(const Prior& prior, int dimension);
+  Covariance(Kernel kernel, int dimension) : Covariance(Prior(std::move(kernel)), dimension) {}
   Covariance(Covariance&&) noexcept;
   Covariance& operator=(Covariance&&) noexcept;
   ~Covariance();
@@ -55,6 +53,7 @@ class Covariance {
   int dimension() const noexcept;
 
  private:
+  class Field;
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "gp/domain_deck.hpp"
+#include "gp/inverse_deck.hpp"
 #include "input/common.hpp"
 
 namespace mensura::gp {
@@ -20,7 +21,7 @@ namespace {
 
 Variant derivative() {
   return {.name = "derivative",
-          .help = "the derivative of u in one direction",
+          .help = "the derivative in one direction",
           .options = {{.key = "direction",
                        .kind = Kind::reals,
                        .help = "its components, one per axis; their length does not matter",
@@ -31,7 +32,7 @@ Variant derivative() {
 
 Variant average() {
   return {.name = "average",
-          .help = "the mean of u over a region around each point: a box or a ball",
+          .help = "the mean over a region around each point: a box or a ball",
           .options = {{.key = "box",
                        .kind = Kind::real_or_list,
                        .range = "> 0",
@@ -70,12 +71,27 @@ void check_count(const Node& numbers, int dimension, bool one_for_all, Diagnosti
                                          count, dimension, one_for_all ? "one number, or " : ""));
 }
 
+// Derivatives of the second unknown that its prior has; that of u has those of the equation.
+void check_second(const Node& entry, const Node& root, Diagnostics& diagnostics) {
+  if (entry["field"].text() == "u") return;
+  const std::string& functional = entry["functional"].text();
+  const int order = functional == "derivative" ? 1 : (functional == "laplacian" ? 2 : 0);
+  const auto inverse = inverse_from(root);
+  if (!inverse || mean_square_derivatives(inverse->prior) >= order) return;
+  diagnostics.error(entry["functional"],
+                    fmt::format("the prior of {} has no such derivative; take a smoother kernel in "
+                                "inverse.prior, matern_{} or above",
+                                entry["field"].text(), order == 1 ? "3_2" : "5_2"));
+}
+
 }  // namespace
 
 const Table& data_table() {
   static const Table table = {
       .name = "data",
-      .help = "Measurements of u at points, with independent normal errors",
+      .help =
+          "Measurements of u, or of the second unknown of an inverse problem, at points, with "
+          "independent normal errors",
       .options = {input::file_option("stations.h5"),
                   {.key = "points",
                    .kind = Kind::text,
@@ -92,13 +108,18 @@ const Table& data_table() {
                    .range = "> 0",
                    .help = "standard deviation of the errors, in units of the values",
                    .required = true,
-                   .example = "1e-3"}},
+                   .example = "1e-3"},
+                  {.key = "field",
+                   .kind = Kind::text,
+                   .default_value = "u",
+                   .help = "what is measured: u, or the second unknown: log_permeability "
+                           "(darcy_inverse), source, reaction, log_diffusion (elliptic)"}},
       .variants = {{.key = "functional",
                     .default_value = "value",
-                    .help = "what is measured",
-                    .of = {{.name = "value", .help = "u at the points"},
+                    .help = "what is measured of the field",
+                    .of = {{.name = "value", .help = "the field at the points"},
                            derivative(),
-                           {.name = "laplacian", .help = "the Laplacian of u at the points"},
+                           {.name = "laplacian", .help = "the Laplacian at the points"},
                            average()}}},
       .checks = {check_region, check_direction}};
   return table;
@@ -110,12 +131,19 @@ void check_data(const Node&, const Node& root, Diagnostics& diagnostics) {
   if (root["equation"]["name"].text() == "burgers") {
     diagnostics.error(data, "measurements have no time, so burgers takes none; remove the section");
   }
+  const bool averages = std::ranges::any_of(data.items(), is_average);
+  if (averages && root["certify"].flag()) {
+    diagnostics.error(root["certify"],
+                      "the certificate does not know averages; remove the key, or the entries of "
+                      "data with functional: average");
+  }
   const int dimension = dimension_of(root);
   if (dimension == 0) return;
   for (const Node& entry : data.items()) {
     if (entry["functional"].text() == "derivative") {
       check_count(entry["direction"], dimension, false, diagnostics);
     }
+    check_second(entry, root, diagnostics);
     if (is_average(entry) && entry["box"].present()) {
       check_count(entry["box"], dimension, true, diagnostics);
     }
@@ -129,9 +157,10 @@ void read_data(const Node& data, Problem& problem) {
     const input::FileSource values{file, node["values"].text(), {}};
     const double noise = node["noise"].real();
     const std::string where = node.mark().text() + ": " + node.key_path();
+    const bool of_second = node["field"].text() != "u";
     const std::string& functional = node["functional"].text();
     if (functional == "average") {
-      AverageSpec average{points, values, noise, {}, 0, where};
+      AverageSpec average{points, values, noise, {}, 0, of_second, where};
       if (node["box"].present()) {
         average.box = node["box"].reals();
       } else {
@@ -140,7 +169,7 @@ void read_data(const Node& data, Problem& problem) {
       problem.averages.push_back(average);
       continue;
     }
-    DataSpec entry{points, values, noise, where};
+    DataSpec entry{points, values, noise, of_second, where};
     if (functional == "laplacian") entry.functional = Measured::laplacian;
     if (functional == "derivative") {
       entry.functional = Measured::derivative;

@@ -10,6 +10,7 @@
 #include "gp/data_deck.hpp"
 #include "gp/domain_deck.hpp"
 #include "gp/equation_deck.hpp"
+#include "gp/inverse_deck.hpp"
 #include "gp/posterior_deck.hpp"
 #include "gp/prior_deck.hpp"
 #include "input/common.hpp"
@@ -110,7 +111,15 @@ Table solve_table() {
                    .help = "begin the conjugate gradients at the solution of the last "
                            "Gauss-Newton step and, but for time steps, go only as far as the "
                            "linearisation deserves until the last step: often half the "
-                           "iterations; false: every step from the start to the tolerance"}}};
+                           "iterations; false: every step from the start to the tolerance"},
+                  {.key = "refine",
+                   .kind = Kind::integer,
+                   .default_value = "0",
+                   .range = "[0, 1000]",
+                   .help = "most steps that refine the last linear system with the exact "
+                           "covariance until its certified residual meets the tolerance, each "
+                           "over all pairs of points; the mean then comes by exact kernel sums; "
+                           "needs certify: true"}}};
 }
 
 void check_step(const Node& here, const Node&, Diagnostics& diagnostics) {
@@ -154,16 +163,25 @@ void check_time(const Node&, const Node& root, Diagnostics& diagnostics) {
   }
 }
 
+// Of equation and inverse problem.
+std::vector<FieldNode> fields_of_deck(const Node& root) {
+  std::vector<FieldNode> fields = fields_of(root["equation"]);
+  if (root["inverse"].present() && root["inverse"]["exact"].present()) {
+    fields.push_back({"exact", root["inverse"]["exact"]});
+  }
+  return fields;
+}
+
 // The tables of monge_ampere and burgers know their variables; those of the others depend on the
 // domain.
 void check_variables(const Node&, const Node& root, Diagnostics& diagnostics) {
   const std::array<std::string, 3> axes = {"x", "y", "z"};
   const int dimension = dimension_of(root);
   const std::string& name = root["equation"]["name"].text();
-  if (dimension < 1 || dimension > 3 || (name != "elliptic" && name != "eikonal")) return;
+  if (dimension < 1 || dimension > 3 || name == "burgers" || name == "monge_ampere") return;
   const std::array<std::string, 3> words = {"one-dimensional", "two-dimensional",
                                             "three-dimensional"};
-  for (const FieldNode& field : fields_of(root["equation"])) {
+  for (const FieldNode& field : fields_of_deck(root)) {
     const std::string formula = formula_of(field.node);
     if (formula.empty()) continue;
     const input::Expression expression(formula);
@@ -179,7 +197,7 @@ void check_variables(const Node&, const Node& root, Diagnostics& diagnostics) {
 
 void check_datasets(const Node&, const Node& root, Diagnostics& diagnostics) {
   const bool from_file = root["points"]["layout"].text() == "file";
-  for (const FieldNode& field : fields_of(root["equation"])) {
+  for (const FieldNode& field : fields_of_deck(root)) {
     if (!is_dataset(field.node)) continue;
     if (field.key == "exact") {
       const bool predicts = root["predict"].present() && root["predict"]["points"].present();
@@ -220,6 +238,20 @@ void check_predict(const Node&, const Node& root, Diagnostics& diagnostics) {
   diagnostics.error(grid, fmt::format("found {} numbers in dimension {}; give one number, or one "
                                       "per axis",
                                       sizes, dimension));
+}
+
+void check_refine(const Node&, const Node& root, Diagnostics& diagnostics) {
+  const Node refine = root["solve"]["refine"];
+  if (refine.integer() == 0) return;
+  if (!root["certify"].flag()) {
+    diagnostics.error(refine,
+                      "refinement goes by the certified residual; add certify: true to the deck");
+  }
+  if (root["time"].present()) {
+    diagnostics.error(refine,
+                      "only the last linear system could be refined, and every time step has "
+                      "some; remove the key (certify: true tells the residual of the last one)");
+  }
 }
 
 // The same function, as far as a few points tell.
@@ -292,8 +324,14 @@ input::Schema make_schema() {
        .length = ">= 1",
        .table = data_table()},
       section("posterior", posterior_table(), "variance and samples; without it the mean alone",
-              false)};
-  for (const char* key : {"hyper", "certify", "inverse"}) {
+              false),
+      section("inverse", inverse_table(), "a coefficient as a second unknown", false),
+      {.key = "certify",
+       .kind = Kind::boolean,
+       .default_value = "false",
+       .help = "tell the residual of the last linear system under the exact covariance, by sums "
+               "over all pairs of points"}};
+  for (const char* key : {"hyper"}) {
     schema.root.hints.push_back({key, "not available yet; this version computes the mean"});
   }
   schema.root.checks = {check_shape,
@@ -309,7 +347,11 @@ input::Schema make_schema() {
                         check_number_of_gradients,
                         check_predict,
                         check_cole_hopf,
-                        check_data};
+                        check_data,
+                        check_inverse,
+                        check_unknown,
+                        check_data_fields,
+                        check_refine};
   input::add_common_sections(schema);
   return schema;
 }
@@ -353,6 +395,7 @@ const input::Schema& schema() {
 Problem problem_from(const input::Deck& deck) {
   Problem problem;
   problem.equation = equation_from(deck["equation"]);
+  problem.equation.inverse = inverse_from(deck.root());
   if (deck["domain"].present()) problem.domain = domain_from(deck["domain"]);
   problem.seed = input::read_run(deck.root()).seed;
   problem.layout = layout_from(deck["points"], problem.seed);
@@ -363,7 +406,9 @@ Problem problem_from(const input::Deck& deck) {
   problem.solve = {.tolerance = solve["tolerance"].real(),
                    .newton = solve["newton"].real(),
                    .max_newton = static_cast<int>(solve["max_newton"].integer()),
-                   .warm_start = solve["warm_start"].flag()};
+                   .warm_start = solve["warm_start"].flag(),
+                   .refine = static_cast<int>(solve["refine"].integer())};
+  problem.certify = deck["certify"].flag();
   if (deck["time"].present()) problem.time = time_from(deck["time"]);
   if (deck["posterior"].present()) problem.posterior = posterior_from(deck["posterior"]);
   if (!deck["data"].present()) return problem;

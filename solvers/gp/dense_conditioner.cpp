@@ -22,22 +22,11 @@ std::size_t round_up(std::size_t n) {
   return (n + 7) / 8 * 8;
 }
 
-// One combined functional per own point, as numbers side by side: all kinds in use.
-template <class Visit>
-void for_each_kind(const RowWeights& weights, const Visit& visit) {
-  visit(weights.value);
-  visit(weights.laplacian);
-  for (const auto& values : weights.gradient) visit(values);
-  for (const auto& values : weights.hessian) visit(values);
-}
-
-constexpr std::size_t kinds = 11;
-
 }  // namespace
 
 DenseConditioner::DenseConditioner(const parallel::Communicator& comm, const Pattern& pattern,
                                    const RowLayout& layout, const RowWeights& weights,
-                                   const Kernel& prior, double nugget)
+                                   const Prior& prior, double nugget)
     : comm_(comm),
       pattern_(pattern),
       layout_(layout),
@@ -71,20 +60,24 @@ std::vector<double> DenseConditioner::replicate(std::span<const double> own_rows
   return parallel::exchange<double>(comm_, send, counts).data;
 }
 
-// The functionals that a lift measures, of all points.
+// The functionals that a lift measures, of all points: one combined functional per own point, its
+// weights side by side.
 Rows DenseConditioner::measured_rows(std::span<const double> lift) const {
+  constexpr std::size_t kinds = number_of_kinds;
   const auto own = static_cast<std::size_t>(pattern_.own);
   const auto n = static_cast<std::size_t>(total_);
   std::vector<double> mine(own * kinds, 0.0);
   for (std::size_t p = 0; p < own; ++p) {
     std::size_t kind = 0;
-    for_each_kind(weights_, [&](const std::vector<double>& values) {
-      for (auto r = static_cast<std::size_t>(layout_.first[p]);
-           !values.empty() && r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
-        mine[p * kinds + kind] += lift[r] * values[r];
-      }
-      ++kind;
-    });
+    each_kind(
+        [&](const std::vector<double>& values) {
+          for (auto r = static_cast<std::size_t>(layout_.first[p]);
+               !values.empty() && r < static_cast<std::size_t>(layout_.first[p + 1]); ++r) {
+            mine[p * kinds + kind] += lift[r] * values[r];
+          }
+          ++kind;
+        },
+        weights_);
   }
   const auto all = replicate(mine, static_cast<int>(kinds));
   Rows rows;
@@ -96,10 +89,7 @@ Rows DenseConditioner::measured_rows(std::span<const double> lift) const {
     }
     ++kind;
   };
-  fill(weights_.value, rows.value);
-  fill(weights_.laplacian, rows.laplacian);
-  for (std::size_t a = 0; a < 3; ++a) fill(weights_.gradient[a], rows.gradient[a]);
-  for (std::size_t a = 0; a < 6; ++a) fill(weights_.hessian[a], rows.hessian[a]);
+  each_kind(fill, weights_, rows);
   const auto d = static_cast<std::size_t>(pattern_.dimension);
   for (std::size_t i = 0; i < n; ++i) {
     rows.point.push_back(static_cast<std::int32_t>(i));
@@ -194,6 +184,15 @@ SolveReport DenseConditioner::condition(const Measurements& measurements, double
   return report;
 }
 
+void DenseConditioner::precondition(std::span<const double> r, std::span<double> z,
+                                    const std::function<void()>& /*poll*/) {
+  const auto n = static_cast<std::size_t>(total_), stride = round_up(n);
+  auto all = replicate(r, 1);
+  linear::solve_upper_transposed(n, matrix_.data(), stride, 1, all.data(), n);
+  linear::solve_upper(n, matrix_.data(), stride, 1, all.data(), n);
+  for (std::size_t p = 0; p < z.size(); ++p) z[p] = all[pattern_.ids[p]];
+}
+
 // k(rows, measurements) alpha.
 std::vector<double> DenseConditioner::sums(const Rows& rows) {
   const std::size_t n = alpha_.size(), stride = round_up(n);
@@ -209,10 +208,7 @@ std::vector<double> DenseConditioner::sums(const Rows& rows) {
                   from.begin() + static_cast<std::ptrdiff_t>(end));
       }
     };
-    copy(rows.value, piece.value);
-    copy(rows.laplacian, piece.laplacian);
-    for (std::size_t a = 0; a < 3; ++a) copy(rows.gradient[a], piece.gradient[a]);
-    for (std::size_t a = 0; a < 6; ++a) copy(rows.hessian[a], piece.hessian[a]);
+    each_kind(copy, rows, piece);
     for (std::size_t r = begin; r < end; ++r) {
       piece.point.push_back(static_cast<std::int32_t>(r - begin));
       for (std::size_t a = 0; a < static_cast<std::size_t>(rows.dimension); ++a) {
@@ -229,15 +225,18 @@ std::vector<double> DenseConditioner::sums(const Rows& rows) {
   return result;
 }
 
-std::vector<double> DenseConditioner::mean_at(std::span<const double> coordinates) {
+std::vector<double> DenseConditioner::mean_at(std::span<const double> coordinates,
+                                              const Functional& functional) {
   const auto d = static_cast<std::size_t>(pattern_.dimension);
   Rows rows;
   rows.dimension = pattern_.dimension;
   for (std::size_t i = 0; i < coordinates.size() / d; ++i) {
     for (std::size_t a = 0; a < d; ++a) rows.coordinate[a].push_back(coordinates[i * d + a]);
     rows.point.push_back(static_cast<std::int32_t>(i));
-    rows.value.push_back(1);
   }
+  each_kind([&](std::vector<double>& column,
+                const double& weight) { column.assign(rows.rows(), weight); },
+            rows, functional);
   return sums(rows);
 }
 

@@ -17,7 +17,7 @@ class DenseConditioner final : public Conditioner {
 
   /// Collective. References must outlive the conditioner. Throws Error{too_large} on all ranks.
   DenseConditioner(const parallel::Communicator& comm, const Pattern& pattern,
-                   const RowLayout& layout, const RowWeights& weights, const Kernel& prior,
+                   const RowLayout& layout, const RowWeights& weights, const Prior& prior,
                    double nugget);
 
   SolveReport condition(const Measurements& measurements, double distance, std::span<double> state,
@@ -25,8 +25,11 @@ class DenseConditioner final : public Conditioner {
   double log_determinant(const std::function<void()>& /*poll*/) override {
     return log_determinant_;
   }
-  std::vector<double> mean_at(std::span<const double> coordinates) override;
+  std::vector<double> mean_at(std::span<const double> coordinates,
+                              const Functional& functional) override;
   void adopt(const Measurements& measurements, const std::function<void()>& poll) override;
+  void precondition(std::span<const double> r, std::span<double> z,
+                    const std::function<void()>& poll) override;
   void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   linear::BlockReport condition_block(std::span<const linear::Eight> values,

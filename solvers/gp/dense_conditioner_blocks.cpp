@@ -55,17 +55,15 @@ Rows DenseConditioner::all_rows() const {
   Rows rows;
   rows.dimension = pattern_.dimension;
   rows.coordinate = places.front().coordinate;
-  const auto append = [](std::vector<double>& to, const std::vector<double>& from, std::size_t i) {
-    if (!from.empty()) to.push_back(from[i]);
-  };
   for (std::size_t i = 0; i + 1 < first_row_.size(); ++i) {
     for (std::int64_t r = 0; r < first_row_[i + 1] - first_row_[i]; ++r) {
       const Rows& from = places[static_cast<std::size_t>(r)];
       rows.point.push_back(static_cast<std::int32_t>(i));
-      append(rows.value, from.value, i);
-      append(rows.laplacian, from.laplacian, i);
-      for (std::size_t a = 0; a < 3; ++a) append(rows.gradient[a], from.gradient[a], i);
-      for (std::size_t a = 0; a < 6; ++a) append(rows.hessian[a], from.hessian[a], i);
+      each_kind(
+          [&](std::vector<double>& to, const std::vector<double>& weights) {
+            if (!weights.empty()) to.push_back(weights[i]);
+          },
+          rows, from);
     }
   }
   return rows;

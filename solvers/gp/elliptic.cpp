@@ -30,6 +30,16 @@ FunctionalKinds Elliptic::kinds() const {
   return {.laplacian = true, .gradient = !constant_diffusion()};
 }
 
+std::optional<SecondUnknown> Elliptic::second() const {
+  if (!spec_.inverse) return std::nullopt;
+  return SecondUnknown{spec_.inverse->name, 2, {}, std::sqrt(prior_variance(spec_.inverse->prior))};
+}
+
+bool Elliptic::linear() const {
+  if (unknown(Unknown::reaction)) return false;
+  return spec_.power == 1 || spec_.reaction == 0;
+}
+
 void Elliptic::prepare(const parallel::Communicator& comm, const EquationPoints& points) {
   const auto d = static_cast<std::size_t>(dimension_);
   const FieldPoints at = points.fields();
@@ -48,7 +58,7 @@ void Elliptic::prepare(const parallel::Communicator& comm, const EquationPoints&
     }
   }
   if (!spec_.manufactured) {
-    source_ = evaluate(comm, spec_.source, at);
+    if (!unknown(Unknown::source)) source_ = evaluate(comm, spec_.source, at);
     return;
   }
   // The source that makes the series the solution.
@@ -70,6 +80,10 @@ Functional Elliptic::functional(std::size_t point, int row) const {
     f.value = 1;
     return f;
   }
+  if (row == 2) {
+    f.second.value = 1;
+    return f;
+  }
   f.laplacian = -diffusion_[point];
   const auto d = static_cast<std::size_t>(dimension_);
   for (std::size_t a = 0; a < d && !gradient_.empty(); ++a) {
@@ -80,10 +94,16 @@ Functional Elliptic::functional(std::size_t point, int row) const {
 
 double Elliptic::linearise(std::size_t point, std::span<const double> state,
                            std::span<double> weights) const {
-  const double below = std::pow(state[0], spec_.power - 1);
-  weights[0] = spec_.reaction * spec_.power * below;
+  const double below = std::pow(state[0], spec_.power - 1), power = below * state[0];
+  const double reaction = unknown(Unknown::reaction) ? state[2] : spec_.reaction;
+  weights[0] = reaction * spec_.power * below;
   weights[1] = 1;
-  return state[1] + spec_.reaction * below * state[0] - source_[point];
+  if (unknown(Unknown::source)) {
+    weights[2] = -1;
+    return state[1] + reaction * power - state[2];
+  }
+  if (unknown(Unknown::reaction)) weights[2] = power;
+  return state[1] + reaction * power - source_[point];
 }
 
 }  // namespace mensura::gp

@@ -18,7 +18,12 @@ void Equation::begin_step(const parallel::Communicator&, double, double, std::sp
 
 std::unique_ptr<Equation> make_equation(const EquationSpec& spec, int dimension) {
   switch (spec.name) {
+    case EquationName::darcy_inverse:
+      return std::make_unique<UnknownDiffusion>(spec, dimension);
     case EquationName::elliptic:
+      if (spec.inverse && spec.inverse->unknown == Unknown::diffusion) {
+        return std::make_unique<UnknownDiffusion>(spec, dimension);
+      }
       return std::make_unique<Elliptic>(spec, dimension);
     case EquationName::burgers:
       return std::make_unique<Burgers>(spec);

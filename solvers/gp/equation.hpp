@@ -4,28 +4,17 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "gp/field.hpp"
 #include "gp/problem.hpp"
+#include "gp/weights.hpp"
 #include "parallel/communicator.hpp"
 
 namespace mensura::gp {
-
-/// A linear functional at a point; the meaning of the weights is that of Rows.
-struct Functional {
-  double value = 0;
-  double laplacian = 0;
-  std::array<double, 3> gradient{};
-  std::array<double, 6> hessian{};
-};
-
-/// Which weights the state rows of an equation ever use.
-struct FunctionalKinds {
-  bool laplacian = false, gradient = false, hessian = false;
-};
 
 /// Interior points for an equation: this rank's own, then ghosts.
 struct EquationPoints {
@@ -38,15 +27,26 @@ struct EquationPoints {
   FieldPoints fields() const { return {dimension, coordinates, rows, total, 0, own}; }
 };
 
+/// A second unknown field of an equation.
+struct SecondUnknown {
+  std::string name;         ///< for records and results: "log_permeability"
+  int row = 0;              ///< the state row that is its value
+  FunctionalKinds kinds{};  ///< of its weights
+  double deviation = 1;     ///< of its values under the prior
+};
+
 /// A partial differential equation as the solver sees it: at every interior point a few linear
 /// functionals of u (the state rows, the value u always first) and one equation F(state) = 0
-/// between them. Everything else - covariances, factor, Gauss-Newton, line search - follows.
+/// between them. In inverse problems some state rows are functionals of a second unknown field
+/// instead; no state row mixes the two. Everything else - covariances, factor, Gauss-Newton, line
+/// search - follows.
 class Equation {
  public:
   virtual ~Equation() = default;
 
   virtual int state_rows() const = 0;
-  virtual FunctionalKinds kinds() const = 0;
+  virtual FunctionalKinds kinds() const = 0;  ///< of the weights of u
+  virtual std::optional<SecondUnknown> second() const { return std::nullopt; }
 
   /// Collective; once. Evaluates the fields of the deck at the points and keeps what it needs.
   virtual void prepare(const parallel::Communicator& comm, const EquationPoints& points) = 0;

@@ -203,10 +203,23 @@ Variant eikonal() {
                       exact_field(field_in_space)}};
 }
 
-void check_manufactured(const Node& here, const Node&, Diagnostics& diagnostics) {
+Variant darcy_inverse() {
+  return {.name = "darcy_inverse",
+          .help =
+              "-div(a grad u) = source with unknown permeability a = e^w, in 1, 2 or 3 "
+              "dimensions: u and w from measurements of u; the section inverse has the prior "
+              "of w",
+          .options = {field("source", field_in_space, "\"0\"", "right-hand side"),
+                      field("boundary", field_in_space, "\"0\"", "u on the boundary"),
+                      exact_field(field_in_space)}};
+}
+
+void check_manufactured(const Node& here, const Node& root, Diagnostics& diagnostics) {
   if (here["name"].text() != "elliptic") return;
   if (!here["manufactured"].present()) {
-    if (here["source"].present()) return;
+    const Node inverse = root["inverse"];
+    const bool unknown = inverse.present() && inverse["unknown"].text() == "source";
+    if (here["source"].present() || unknown) return;
     diagnostics.error(here,
                       "elliptic needs `source`, for example source: \"1\", or a known solution: "
                       "manufactured: {series: {}}");
@@ -240,16 +253,6 @@ FieldSpec constant(const std::string& formula, const Node& equation, const std::
           .where = fmt::format("{}: {}.{}", equation.mark().text(), equation.key_path(), key)};
 }
 
-FieldSpec field_from(const Node& node) {
-  if (!node.present()) return {};
-  FieldSpec spec{.where = node.mark().text() + ": " + node.key_path()};
-  spec.expression = formula_of(node);
-  if (is_dataset(node)) {
-    spec.file = input::FileSource{node["file"].path(), node["dataset"].text(), {}};
-  }
-  return spec;
-}
-
 SineSeries series_from(const Node& series) {
   return {.decay = series["decay"].real(), .terms = static_cast<int>(series["terms"].integer())};
 }
@@ -275,6 +278,20 @@ void read_elliptic(const Node& node, EquationSpec& equation) {
 
 }  // namespace
 
+const Table& field_table() {
+  return field_in_space();
+}
+
+FieldSpec field_from(const Node& node) {
+  if (!node.present()) return {};
+  FieldSpec spec{.where = node.mark().text() + ": " + node.key_path()};
+  spec.expression = formula_of(node);
+  if (is_dataset(node)) {
+    spec.file = input::FileSource{node["file"].path(), node["dataset"].text(), {}};
+  }
+  return spec;
+}
+
 const Table& equation_table() {
   static const Table table = [] {
     Table made;
@@ -282,7 +299,7 @@ const Table& equation_table() {
     made.help = "What u satisfies";
     made.variants = {{.key = "name",
                       .help = "the equation",
-                      .of = {elliptic(), burgers(), monge_ampere(), eikonal()}}};
+                      .of = {elliptic(), burgers(), monge_ampere(), eikonal(), darcy_inverse()}}};
     made.hints = {{"nu", "the key is viscosity"},
                   {"epsilon", "the key is viscosity"},
                   {"rhs", "the key is source"},

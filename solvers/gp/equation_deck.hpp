@@ -13,6 +13,12 @@ namespace mensura::gp {
 /// The section `equation`.
 const input::Table& equation_table();
 
+/// A field in the coordinates of the domain.
+const input::Table& field_table();
+
+/// Local. A field of a checked deck; nothing for an absent one.
+FieldSpec field_from(const input::Node& node);
+
 /// Local. The equation of a checked deck; formulas stay text.
 EquationSpec equation_from(const input::Node& equation);
 

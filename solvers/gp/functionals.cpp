@@ -25,12 +25,20 @@ bool any(const std::vector<double>& weights) {
 
 Basis::Basis(int dimension_in_space) : dimension(dimension_in_space) {}
 
-void Functionals::assign(const Rows& rows, const Basis& basis, bool split_laplacian) {
+void Functionals::assign(const Rows& rows, const Basis& basis,
+                         std::span<const bool> split_laplacian) {
   parallel::require(rows.dimension == basis.dimension, "rows have the dimension of the covariance");
   rows_ = rows.rows();
   points_ = rows.points();
   set_points(rows);
-  set_columns(rows, basis, split_laplacian);
+  set_columns(rows, basis, split_laplacian[0], fields_[0]);
+  if (split_laplacian.size() > 1) {
+    set_columns(rows.second, basis, split_laplacian[1], fields_[1]);
+    return;
+  }
+  bool none = true;
+  each_kind_of_field([&](const std::vector<double>& w) { none = none && !any(w); }, rows.second);
+  parallel::require(none, "rows of a second unknown come with its prior");
 }
 
 void Functionals::set_points(const Rows& rows) {
@@ -58,30 +66,33 @@ void Functionals::set_points(const Rows& rows) {
   }
 }
 
-void Functionals::set_columns(const Rows& rows, const Basis& basis, bool split_laplacian) {
+void Functionals::set_columns(const FieldWeights& from, const Basis& basis, bool split_laplacian,
+                              Columns& columns) const {
+  auto& active = columns.active;
+  auto& column = columns.column;
   const auto set = [&](std::size_t element, const std::vector<double>& weights) {
     parallel::require(weights.empty() || weights.size() == rows_, "every row has its weight");
-    active_[element] = any(weights);
-    if (!active_[element]) return;
-    column_[element].assign(weights.begin(), weights.end());
-    column_[element].resize(padded(rows_), 0.0);
+    active[element] = any(weights);
+    if (!active[element]) return;
+    column[element].assign(weights.begin(), weights.end());
+    column[element].resize(padded(rows_), 0.0);
   };
-  set(Basis::value, rows.value);
-  set(Basis::laplacian, rows.laplacian);
+  set(Basis::value, from.value);
+  set(Basis::laplacian, from.laplacian);
   for (int axis = 0; axis < basis.dimension; ++axis) {
-    set(basis.gradient(axis), rows.gradient[static_cast<std::size_t>(axis)]);
+    set(basis.gradient(axis), from.gradient[static_cast<std::size_t>(axis)]);
   }
   for (int entry = 0; entry < basis.hessian_entries(); ++entry) {
-    set(basis.hessian(entry), rows.hessian[static_cast<std::size_t>(entry)]);
+    set(basis.hessian(entry), from.hessian[static_cast<std::size_t>(entry)]);
   }
-  if (!split_laplacian || !active_[Basis::laplacian]) return;
-  active_[Basis::laplacian] = false;
+  if (!split_laplacian || !active[Basis::laplacian]) return;
+  active[Basis::laplacian] = false;
   for (int axis = 0; axis < basis.dimension; ++axis) {
     const auto element = basis.hessian(static_cast<int>(diagonal_entry(basis.dimension, axis)));
-    auto& column = column_[element];
-    if (!active_[element]) column.assign(padded(rows_), 0.0);
-    active_[element] = true;
-    for (std::size_t r = 0; r < rows_; ++r) column[r] += column_[Basis::laplacian][r];
+    auto& diagonal = column[element];
+    if (!active[element]) diagonal.assign(padded(rows_), 0.0);
+    active[element] = true;
+    for (std::size_t r = 0; r < rows_; ++r) diagonal[r] += column[Basis::laplacian][r];
   }
 }
 

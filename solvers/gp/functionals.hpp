@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "gp/covariance.hpp"
@@ -39,13 +40,18 @@ struct Basis {
 /// Rows laid out for vector loops: columns padded to eight with zeros, points with copies.
 class Functionals {
  public:
-  /// `split_laplacian`: Laplacians become diagonal Hessian entries.
-  void assign(const Rows& rows, const Basis& basis, bool split_laplacian);
+  /// `split_laplacian`: whether Laplacians become diagonal Hessian entries, for each of the fields,
+  /// one or two.
+  void assign(const Rows& rows, const Basis& basis, std::span<const bool> split_laplacian);
 
   std::size_t rows() const noexcept { return rows_; }
   std::size_t points() const noexcept { return points_; }
-  bool active(std::size_t element) const noexcept { return active_[element]; }
-  const double* weights(std::size_t element) const { return column_[element].data(); }
+  bool active(std::size_t field, std::size_t element) const noexcept {
+    return fields_[field].active[element];
+  }
+  const double* weights(std::size_t field, std::size_t element) const {
+    return fields_[field].column[element].data();
+  }
   const double* coordinate(std::size_t axis) const { return coordinate_[axis].data(); }
   std::size_t point(std::size_t row) const noexcept {
     return static_cast<std::size_t>(point_[row]);
@@ -61,13 +67,17 @@ class Functionals {
 
  private:
   void set_points(const Rows& rows);
-  void set_columns(const Rows& rows, const Basis& basis, bool split_laplacian);
+  struct Columns {
+    std::array<bool, 11> active{};
+    std::array<points::AlignedVector<double>, 11> column;
+  };
+  void set_columns(const FieldWeights& weights, const Basis& basis, bool split_laplacian,
+                   Columns& columns) const;
 
   std::size_t rows_ = 0, points_ = 0;
   bool identity_ = false;
   bool dense_ = false;  ///< any eight padded rows act within eight successive points
-  std::array<bool, 11> active_{};
-  std::array<points::AlignedVector<double>, 11> column_;
+  std::array<Columns, 2> fields_;
   std::array<points::AlignedVector<double>, 3> coordinate_;
   std::vector<std::int32_t> point_;  ///< [padded row]
   /// [padded row] its point, counted from the aligned eight in which its own eight rows begin

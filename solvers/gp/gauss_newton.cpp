@@ -19,6 +19,11 @@ namespace {
 constexpr double decrease = 1e-4;
 constexpr double least_damping = 1.0 / 1024;
 constexpr double trusted_step = 1e-5;
+// With a second unknown there are many states that satisfy the equation, and the way to the likely
+// ones among them follows a curve: a step along its tangent must be allowed to raise the residual.
+// Residuals up to this part of the linearised data are no reason to shorten a step then (a tube
+// around the curve; the next step leads back to it).
+constexpr double tube = 0.1;
 // Rates of convergence that are believed, and that mean none.
 constexpr double most_rate = 0.5;
 constexpr double stagnation = 0.1;
@@ -32,6 +37,9 @@ constexpr double least_accuracy = 1e-8;
 // not the image of any function can lead to a mean that moves no more and satisfies nothing.
 constexpr double no_solution = 0.1;
 constexpr double smallest_residual = 1e-145;
+
+// Of its deviation under the prior, below which a second unknown counts as zero.
+constexpr double smallest_share = 1e-3;
 
 constexpr const char* prefix = "gp_newton_";
 
@@ -196,28 +204,12 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   const double distance = adaptive ? residual : 0.0;
   last_.solve = conditioner_.condition(measurements_, distance, mean_, *poll_);
 
-  // Norms of u alone: its first row at the points of boundary and interior.
-  std::array<parallel::ExactSum, 2> sums;
   PetscScalar* defect = nullptr;
   check_petsc(VecGetArray(f, &defect), "VecGetArray");
   for (std::size_t r = 0; r < mean_.size(); ++r) defect[r] = state[r] - mean_[r];
-  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
-    if (pattern_.kind(p) == PointKind::data) continue;  // maybe another functional
-    const auto r = static_cast<std::size_t>(layout_.first[p]);
-    sums[0].add(defect[r] * defect[r]);
-    sums[1].add(mean_[r] * mean_[r]);
-  }
+  last_.relative_step = relative_size(defect);
   check_petsc(VecRestoreArray(f, &defect), "VecRestoreArray");
   check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
-  parallel::reduce(comm_, sums);
-  const double step = std::sqrt(sums[0].value());
-  const double size = std::sqrt(sums[1].value());
-  if (!std::isfinite(size) || !std::isfinite(step)) {
-    throw parallel::Error(parallel::ExitCode::numerical,
-                          "Gauss-Newton produced values that are not finite; try a better start, "
-                          "more points, or a larger factor.nugget");
-  }
-  last_.relative_step = size > 0 ? step / size : step;
   converged_ = test(residual, std::sqrt(squares[1].value()),
                     std::exchange(previous_step_, last_.relative_step));
   last_.mean_residual = 0;
@@ -226,6 +218,42 @@ void GaussNewton::evaluate(Vec x, Vec f) {
   // Squares of what is smaller vanish: no comparison then.
   if (left > smallest_residual) last_.mean_residual = left / std::sqrt(squares[1].value());
   converged_ = last_.mean_residual <= std::max(no_solution, indistinct * last_.solve.tolerance);
+}
+
+// Collective. Norm of a change over that of the mean; the larger one of the unknown fields. Values
+// of u alone are its first row at boundary and interior (data points may hold other functionals),
+// those of the second its row at interior points.
+double GaussNewton::relative_size(const double* change) const {
+  const auto second = equation_.second();
+  std::array<parallel::ExactSum, 4> sums;
+  const auto add = [&](std::size_t field, std::size_t row) {
+    sums[2 * field].add(change[row] * change[row]);
+    sums[2 * field + 1].add(mean_[row] * mean_[row]);
+  };
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
+    const auto first = static_cast<std::size_t>(layout_.first[p]);
+    if (pattern_.kind(p) != PointKind::data) add(0, first);
+    if (!second || pattern_.kind(p) != PointKind::interior) continue;
+    add(1, first + static_cast<std::size_t>(second->row));
+  }
+  parallel::reduce(comm_, sums);
+  const double step = std::sqrt(sums[0].value()), size = std::sqrt(sums[1].value());
+  double result = size > 0 ? step / size : step;
+  bool finite = std::isfinite(size) && std::isfinite(step);
+  if (second) {
+    // A coefficient may vanish: a small part of the prior's deviation counts as its size then.
+    const double least =
+        smallest_share * second->deviation * std::sqrt(static_cast<double>(interior_total_));
+    const double other = std::sqrt(sums[2].value());
+    result = std::max(result, other / std::max(least, std::sqrt(sums[3].value())));
+    finite = finite && std::isfinite(other);
+  }
+  if (!finite) {
+    throw parallel::Error(parallel::ExitCode::numerical,
+                          "Gauss-Newton produced values that are not finite; try a better start, "
+                          "more points, or a larger factor.nugget");
+  }
+  return result;
 }
 
 // Converged: the last linear solve was complete, and the last step is below the tolerance; or,
@@ -272,6 +300,18 @@ double GaussNewton::merit(Vec x) const {
   return norm / std::sqrt(static_cast<double>(interior_total_));
 }
 
+// Collective. Residuals (root mean square) that bound no step from here.
+double GaussNewton::harmless_residual(Vec x) {
+  if (!equation_.second()) return 0;
+  const PetscScalar* state = nullptr;
+  parallel::ExactSum squares;
+  check_petsc(VecGetArrayRead(x, &state), "VecGetArrayRead");
+  linearise(state, measurements_, [&](double, double data) { squares.add(data * data); });
+  check_petsc(VecRestoreArrayRead(x, &state), "VecRestoreArrayRead");
+  parallel::reduce(comm_, std::span(&squares, 1));
+  return tube * std::sqrt(squares.value() / static_cast<double>(interior_total_));
+}
+
 // Backtracking on the residual of the equation; then G at the accepted state.
 void GaussNewton::search(SNESLineSearch line_search) {
   SNES snes = nullptr;
@@ -280,13 +320,14 @@ void GaussNewton::search(SNESLineSearch line_search) {
   check_petsc(SNESLineSearchGetVecs(line_search, &x, &f, &y, &w, &g), "SNESLineSearchGetVecs");
   const double before = last_.equation_residual;
   const bool search = last_.relative_step > trusted_step;
+  const double harmless = search ? harmless_residual(x) : 0;
   double damping = 1, best_damping = 1, best = INFINITY;
   for (;; damping /= 2) {
     check_petsc(VecWAXPY(w, -damping, y, x), "VecWAXPY");
     if (!search) break;
     const double after = merit(w);
     if (after < best) best = after, best_damping = damping;
-    if (after <= (1 - decrease * damping) * before) break;
+    if (after <= std::max((1 - decrease * damping) * before, harmless)) break;
     if (damping <= least_damping) {
       // No descent: the smallest residual seen, and the record says so. But the start may satisfy
       // the equation and not the boundary, which this residual does not see: then the full step.

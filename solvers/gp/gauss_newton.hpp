@@ -20,7 +20,7 @@ namespace mensura::gp {
 
 /// One evaluation of the Gauss-Newton map.
 struct NewtonStep {
-  double relative_step = 0;      ///< ||u_new - u|| / ||u_new|| over own rows of u
+  double relative_step = 0;      ///< ||u_new - u|| / ||u_new|| over values of u (of both unknowns)
   double damping = 1;            ///< of the step that led to the state
   double equation_residual = 0;  ///< root mean square of F at the state
   /// Where all else has converged: norm of F at the mean over that of the linearised data.
@@ -67,6 +67,8 @@ class GaussNewton {
   void state(std::span<double> rows) const;
   /// ... and G there: the posterior mean.
   void mean(std::span<double> rows) const;
+  /// Local. What the last evaluation of this object conditioned on.
+  const Measurements& measurements() const noexcept { return measurements_; }
 
  private:
   struct Callbacks;
@@ -76,7 +78,9 @@ class GaussNewton {
                  const std::function<void(double value, double data)>& visit) const;
   void search(SNESLineSearch line_search);
   double merit(Vec x) const;
+  double harmless_residual(Vec x);
   double residual_at(const double* state) const;
+  double relative_size(const double* change) const;
   bool test(double residual, double size, double previous) const;
 
   const parallel::Communicator& comm_;

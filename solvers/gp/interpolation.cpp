@@ -43,7 +43,7 @@ struct Site {
 // The weights of one site, and what they leave unknown.
 class LocalWeights {
  public:
-  LocalWeights(const Kernel& prior, int dimension, double nugget, const Functional& functional)
+  LocalWeights(const Prior& prior, int dimension, double nugget, const Functional& functional)
       : covariance_(prior, dimension), nugget_(nugget), functional_(functional) {
     block_.dimension = target_.dimension = dimension;
   }
@@ -81,14 +81,11 @@ class LocalWeights {
     const auto d = static_cast<std::size_t>(target_.dimension);
     for (std::size_t a = 0; a < d; ++a) target_.coordinate[a].push_back(x[a]);
     target_.point.push_back(0);
-    target_.value.push_back(functional_.value);
-    if (functional_.laplacian != 0) target_.laplacian.push_back(functional_.laplacian);
-    for (std::size_t a = 0; a < d; ++a) {
-      if (functional_.gradient[a] != 0) target_.gradient[a].push_back(functional_.gradient[a]);
-    }
-    for (std::size_t e = 0; e < d * (d + 1) / 2; ++e) {
-      if (functional_.hessian[e] != 0) target_.hessian[e].push_back(functional_.hessian[e]);
-    }
+    each_kind(
+        [](std::vector<double>& column, const double& weight) {
+          if (weight != 0) column.push_back(weight);
+        },
+        target_, functional_);
   }
 
   Covariance covariance_;

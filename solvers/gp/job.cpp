@@ -10,10 +10,13 @@
 #include <numbers>
 #include <set>
 
+#include "gp/certificate.hpp"
+#include "gp/complaint.hpp"
 #include "gp/gauss_newton.hpp"
 #include "gp/posterior_stage.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
+#include "gp/state_blocks.hpp"
 #include "output/checkpoint.hpp"
 #include "output/record.hpp"
 #include "parallel/by_index.hpp"
@@ -67,6 +70,7 @@ struct GpJob::Restored {
   std::vector<double> state, mean, factorised;  // blocks of points x state rows
   std::vector<double> solution;                 // block of points; empty when there is none
   std::uint64_t fingerprint = 0;
+  std::unique_ptr<Certificate::Saved> certificate;
 };
 
 GpJob::GpJob(Problem problem, const parallel::Communicator& comm)
@@ -93,17 +97,32 @@ void GpJob::advance(run::Context& context) {
     const auto phase = context.timers.phase("solve");
     return problem_.time ? time_step(context) : newton_step(context);
   }
+  if (certificate_ && !certificate_->finished()) {
+    certificate_->advance(context);
+    if (certificate_->finished() && certificate_->exact()) {
+      mean_.assign(certificate_->state().begin(), certificate_->state().end());
+    }
+    return;
+  }
   if (!answer_) return find_mean(context);
   find_posterior(context);
 }
 
 void GpJob::find_mean(run::Context& context) {
   const auto phase = context.timers.phase("mean");
-  answer_ = answer(comm_, problem_, system_, mean_, time_after(time_steps()), context.poll);
-  if (answer_->error_known) {
+  PointMean sums;
+  if (certificate_ && certificate_->exact()) {
+    sums = [&](std::span<const double> points, const Functional& functional) {
+      return certificate_->mean_at(points, functional, context.poll);
+    };
+  }
+  answer_ = answer(comm_, problem_, system_, mean_, time_after(time_steps()), context.poll, sums);
+  for (const PredictedField& field : answer_->fields) {
+    if (!field.error_known) continue;
     context.log(
-        fmt::format("error against the exact solution: root mean square {:.3g}, maximum {:.3g}",
-                    answer_->error_l2, answer_->error_linf));
+        fmt::format("error of {} against the exact one: root mean square {:.3g}, maximum "
+                    "{:.3g}",
+                    field.name, field.error_l2, field.error_linf));
   }
 }
 
@@ -117,16 +136,21 @@ void GpJob::find_posterior(run::Context& context) {
   }
   if (!posterior_->finished()) posterior_->advance(context.poll);
   if (!posterior_->finished()) return;
-  posterior_->complete(*answer_, scale());
+  // Two priors and the noise have scales of their own: none is left to estimate.
+  posterior_->complete(*answer_, problem_.equation.inverse ? 1.0 : scale());
   complete_ = true;
-  context.log(fmt::format("posterior: root mean square deviation {:.3g}",
-                          std::sqrt(answer_->mean_variance)));
+  for (const PredictedField& field : answer_->fields) {
+    context.log(fmt::format("posterior of {}: root mean square deviation {:.3g}", field.name,
+                            std::sqrt(field.mean_variance)));
+  }
 }
 
 // Of the prior: y' alpha / N, where the likelihood is largest.
 double GpJob::scale() const {
+  const bool refined = certificate_ && certificate_->finished() && certificate_->exact();
+  const double quadratic = refined ? certificate_->quadratic() : history_.back().quadratic;
   const auto beside = static_cast<std::int64_t>(system_.conditioner().noise_beside().size());
-  return history_.back().quadratic / static_cast<double>(system_.points() + beside);
+  return quadratic / static_cast<double>(system_.points() + beside);
 }
 
 // Collective. Wrong options of PETSc's solvers, before they are needed.
@@ -164,12 +188,16 @@ void GpJob::begin() {
                       "folder",
                       input_files(problem_)));
     }
-    start = from_state_blocks(restored_->state);
-    mean_ = from_state_blocks(restored_->mean);
+    const StateBlocks blocks = state_blocks();
+    start = blocks.to_rows(restored_->state);
+    mean_ = blocks.to_rows(restored_->mean);
     if (steps_done_ > 0) {
       system_.conditioner().remember(
-          {parallel::fetch_rows(comm_, restored_->solution, system_.points(), 1, own_ids()),
-           from_state_blocks(restored_->factorised)});
+          {blocks.to_points(restored_->solution), blocks.to_rows(restored_->factorised)});
+    }
+    if (solved_ && restored_->certificate) {
+      make_certificate();
+      certificate_->resume(*restored_->certificate, stalled_ ? 0 : problem_.solve.refine);
     }
   } else {
     const Pattern& pattern = system_.pattern();
@@ -216,40 +244,32 @@ void GpJob::newton_step(run::Context& context) {
   note(step, 0, context);
   const bool converged = newton_->converged();
   if (!converged && !last) return;
+  stalled_ = !converged;
+  finish_solve(context);
+  if (!stalled_) return;
+  std::vector<double> changes;
+  for (const HistoryEntry& entry : history_) changes.push_back(entry.relative_step);
+  context.warn(complaint(step, changes, problem_.solve.newton));
+}
+
+// The last linear system is solved: what is known of it before the mean.
+void GpJob::finish_solve(run::Context& context) {
   find_determinant(context);
   solved_ = true;
-  stalled_ = !converged;
-  if (stalled_) context.warn(complaint(step));
+  if (!problem_.certify) return;
+  make_certificate();
+  certificate_->begin(newton_->measurements(), system_.conditioner().memory().solution,
+                      stalled_ ? 0 : problem_.solve.refine);
 }
 
-// Why the search is given up.
-std::string GpJob::complaint(const NewtonStep& step) const {
-  if (step.mean_residual > 0) {
-    return fmt::format(
-        "Gauss-Newton did not converge in {} steps: the mean moves no more, but the residual of "
-        "the equation there is {:.3g} of the data; the equation may have no solution with this "
-        "source and boundary",
-        steps_done_, step.mean_residual);
-  }
-  return fmt::format(
-      "Gauss-Newton did not converge in {} steps: the last relative change is {:.3g}, wanted {:g}; "
-      "raise factor.neighbours (5 is safer on irregular points) or solve.max_newton, or loosen "
-      "solve.newton{}",
-      steps_done_, step.relative_step, problem_.solve.newton, slow_steps());
+void GpJob::make_certificate() {
+  certificate_ =
+      std::make_unique<Certificate>(comm_, system_.state_rows(), problem_.solve.tolerance,
+                                    system_.conditioner(), system_.equation().state_rows());
 }
 
-// A remark when the last steps shrank in proportion: Gauss-Newton does so when the smallest norm
-// that fits the equation is large, however fine the points.
-std::string GpJob::slow_steps() const {
-  constexpr std::size_t span = 4;
-  if (history_.size() <= span) return {};
-  const double before = history_[history_.size() - 1 - span].relative_step;
-  const double rate = std::pow(history_.back().relative_step / before, 1.0 / span);
-  if (!(rate > 0.5 && rate < 1)) return {};
-  return fmt::format(
-      ". The last steps shrank by a factor of {:.2g} each, as they do when source and boundary "
-      "data do not fit together (in a corner, say) or the solution is rougher than prior.kernel",
-      rate);
+bool GpJob::converged() const {
+  return !stalled_ && !(certificate_ && certificate_->finished() && !certificate_->converged());
 }
 
 void GpJob::time_step(run::Context& context) {
@@ -278,9 +298,7 @@ void GpJob::time_step(run::Context& context) {
   }
   newton_->mean(mean_);
   ++steps_done_;
-  if (steps_done_ < time_steps()) return;
-  find_determinant(context);
-  solved_ = true;
+  if (steps_done_ == time_steps()) finish_solve(context);
 }
 
 // A dense mean at points is that of the last solve, which may belong to an unfinished time step.
@@ -288,7 +306,8 @@ bool GpJob::recover() {
   if (!has_state()) return false;
   failed_ = true;
   const bool known = !problem_.time || problem_.factor.method == FactorMethod::sparse;
-  if (!solved_ && known) {
+  const bool certified = solved_ && (!certificate_ || certificate_->finished());
+  if (!certified && known) {
     answer_ = answer(comm_, problem_, system_, mean_, time_after(steps_done_), [] {});
   }
   return true;
@@ -319,7 +338,9 @@ run::Progress GpJob::progress() const {
   const auto expected = problem_.time ? time_steps() : std::max<std::int64_t>(5, steps_done_ + 1);
   const std::int64_t share = problem_.posterior ? 40 : 80;  // of the solve
   progress.done = finished() ? 100 : 10 + (solved_ ? share : share * steps_done_ / expected);
-  if (!history_.empty()) {
+  if (certificate_ && !answer_) {
+    progress.line = certificate_->line();
+  } else if (!history_.empty()) {
     progress.line = problem_.time ? fmt::format("time step {} of {}", steps_done_, time_steps())
                                   : fmt::format("Gauss-Newton step {}, relative change {:.2g}",
                                                 steps_done_, history_.back().relative_step);
@@ -331,44 +352,16 @@ run::Progress GpJob::progress() const {
   return progress;
 }
 
-std::vector<std::uint64_t> GpJob::own_ids() const {
-  const Pattern& pattern = system_.pattern();
-  return {pattern.ids.begin(), pattern.ids.begin() + pattern.own};
-}
-
-std::vector<double> GpJob::to_state_blocks(std::span<const double> rows) const {
-  const Pattern& pattern = system_.pattern();
-  const RowLayout& layout = system_.layout();
-  const auto own = static_cast<std::size_t>(pattern.own);
-  const auto width = static_cast<std::size_t>(system_.equation().state_rows());
-  std::vector<double> padded(own * width, 0.0);
-  for (std::size_t p = 0; p < own; ++p) {
-    std::copy_n(&rows[static_cast<std::size_t>(layout.first[p])], layout.rows_of(p),
-                &padded[p * width]);
-  }
-  return parallel::to_blocks(comm_, padded, static_cast<int>(width), own_ids(), system_.points());
-}
-
-std::vector<double> GpJob::from_state_blocks(std::span<const double> block) const {
-  const Pattern& pattern = system_.pattern();
-  const RowLayout& layout = system_.layout();
-  const auto own = static_cast<std::size_t>(pattern.own);
-  const auto width = static_cast<std::size_t>(system_.equation().state_rows());
-  const auto padded =
-      parallel::fetch_rows(comm_, block, system_.points(), static_cast<int>(width), own_ids());
-  std::vector<double> rows(static_cast<std::size_t>(layout.own));
-  for (std::size_t p = 0; p < own; ++p) {
-    std::copy_n(&padded[p * width], layout.rows_of(p),
-                &rows[static_cast<std::size_t>(layout.first[p])]);
-  }
-  return rows;
+StateBlocks GpJob::state_blocks() const {
+  return {comm_, system_.pattern(), system_.layout(), system_.equation().state_rows()};
 }
 
 std::int64_t GpJob::checkpoint_bytes() const {
   if (!system_.ready()) return 1 << 20;
   return state_bytes(system_.points(), system_.equation().state_rows()) +
          static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8) +
-         (posterior_ ? posterior_->checkpoint_bytes() : 0);
+         (posterior_ ? posterior_->checkpoint_bytes() : 0) +
+         (certificate_ ? certificate_->checkpoint_bytes() : 0);
 }
 
 void GpJob::save(output::CheckpointWriter& checkpoint) const {
@@ -378,18 +371,19 @@ void GpJob::save(output::CheckpointWriter& checkpoint) const {
   } else {
     newton_->state(state);
   }
-  const auto width = static_cast<std::int64_t>(system_.equation().state_rows());
+  const StateBlocks by_id = state_blocks();
+  const std::int64_t width = by_id.width();
   const parallel::Blocks blocks{system_.points(), comm_.size()};
   const std::int64_t first = blocks.begin(comm_.rank()) * width, total = system_.points() * width;
-  checkpoint.distributed(state_name, to_state_blocks(state), first, total);
-  checkpoint.distributed(mean_name, to_state_blocks(mean_), first, total);
+  checkpoint.distributed(state_name, by_id.from_rows(state), first, total);
+  checkpoint.distributed(mean_name, by_id.from_rows(mean_), first, total);
   if (steps_done_ > 0) {  // there is something for the conditioner of the next run to know
     const ConditionerMemory memory = system_.conditioner().memory();
-    const auto solution =
-        parallel::to_blocks(comm_, memory.solution, 1, own_ids(), system_.points());
-    checkpoint.distributed(solution_name, solution, blocks.begin(comm_.rank()), system_.points());
-    checkpoint.distributed(factorised_name, to_state_blocks(memory.factorised), first, total);
+    checkpoint.distributed(solution_name, by_id.from_points(memory.solution),
+                           blocks.begin(comm_.rank()), system_.points());
+    checkpoint.distributed(factorised_name, by_id.from_rows(memory.factorised), first, total);
   }
+  if (certificate_) certificate_->save(checkpoint);
   std::vector<double> history;
   for (const HistoryEntry& entry : history_) {
     history.insert(history.end(),
@@ -433,6 +427,7 @@ void GpJob::load(const output::CheckpointReader& checkpoint) {
         checkpoint.reals(solution_name, blocks.begin(comm_.rank()), blocks.size(comm_.rank()));
     restored_->factorised = checkpoint.reals(factorised_name, first, count);
   }
+  restored_->certificate = Certificate::load(comm_, checkpoint);
   if (PosteriorState::in(checkpoint)) {
     restored_posterior_ = std::make_unique<PosteriorState>(PosteriorState::load(comm_, checkpoint));
   }
@@ -461,20 +456,12 @@ void GpJob::record(output::Record& record) const {
     record.add_result(std::move(entry));
   };
   if (history_.empty()) return;
-  if (answer_) {
-    if (answer_->error_known) {
-      const char* status = failed_ && !solved_ ? "of the last step before the failure" : nullptr;
-      add("error_l2", answer_->error_l2, status);
-      add("error_linf", answer_->error_linf, status);
-    } else {
-      add("error_l2", output::Value(), "no exact solution in the deck");
-      add("error_linf", output::Value(), "no exact solution in the deck");
-    }
-  }
+  if (answer_) record_errors(record, *answer_, failed_ && !solved_);
   const HistoryEntry& last = history_.back();
   const auto n = static_cast<double>(system_.points());
   const double scale = this->scale();
   add("residual", last.residual);
+  if (certificate_) certificate_->record(record);
   if (!knows_evidence()) {
     add("log_evidence", output::Value(), "not computed with noisy data");
   } else if (!solved_) {

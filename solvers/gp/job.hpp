@@ -13,12 +13,15 @@
 
 namespace mensura::gp {
 
+class Certificate;
 class GaussNewton;
 class PosteriorStage;
+class StateBlocks;
 struct NewtonStep;
 struct PosteriorState;
 
-/// A GP solve as a batch job: set-up, Gauss-Newton steps or time steps, mean, posterior.
+/// A GP solve as a batch job: set-up, Gauss-Newton steps or time steps, certificate, mean,
+/// posterior.
 class GpJob : public run::Job {
  public:
   /// Local and cheap. The communicator must outlive the job.
@@ -37,7 +40,7 @@ class GpJob : public run::Job {
   /// After a restart too, the checkpoint before stays the newest until the set-up is done.
   bool has_state() const override { return system_.ready() && !history_.empty(); }
   bool setting_up() const override { return !system_.ready(); }
-  bool converged() const override { return !stalled_; }
+  bool converged() const override;
   std::int64_t checkpoint_bytes() const override;
 
   /// Local. The mean, once the job is finished; that of the last good step when a solve failed.
@@ -52,23 +55,22 @@ class GpJob : public run::Job {
   void newton_step(run::Context& context);
   void time_step(run::Context& context);
   void note(const NewtonStep& step, double time, run::Context& context);
-  std::string complaint(const NewtonStep& step) const;
-  std::string slow_steps() const;
   std::int64_t time_steps() const;
   double time_after(std::int64_t step) const;
+  void finish_solve(run::Context& context);
+  void make_certificate();
   bool knows_evidence() const;
   void find_determinant(run::Context& context);
+  StateBlocks state_blocks() const;
   void find_mean(run::Context& context);
   void find_posterior(run::Context& context);
   double scale() const;
-  std::vector<std::uint64_t> own_ids() const;
-  std::vector<double> to_state_blocks(std::span<const double> rows) const;
-  std::vector<double> from_state_blocks(std::span<const double> block) const;
 
   Problem problem_;
   const parallel::Communicator& comm_;
   System system_;
   std::unique_ptr<GaussNewton> newton_;
+  std::unique_ptr<Certificate> certificate_;  // once solved, where the deck asks for it
   std::unique_ptr<Restored> restored_;
   std::vector<HistoryEntry> history_;
   std::vector<double> mean_;     // own rows: posterior mean of the state

@@ -140,6 +140,16 @@ std::vector<double> axis_lengths(const Kernel& kernel, int dimension) {
   return lengths;
 }
 
+std::vector<double> axis_lengths(const Prior& prior, int dimension) {
+  std::vector<double> lengths = axis_lengths(prior.first, dimension);
+  if (!prior.second) return lengths;
+  const std::vector<double> others = axis_lengths(*prior.second, dimension);
+  for (std::size_t axis = 0; axis < lengths.size(); ++axis) {
+    lengths[axis] = std::min(lengths[axis], others[axis]);
+  }
+  return lengths;
+}
+
 std::string describe(const Kernel& kernel) {
   std::string text;
   for (const KernelTerm& term : kernel.terms) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mensura::gp {
@@ -31,6 +33,17 @@ struct Kernel {
   std::vector<KernelTerm> terms;
 };
 
+/// The prior of the unknown fields: of u and, in inverse problems, of a second field, independent
+/// of u. Functionals of both are summed: k(a, b) = first on the weights of u + second on the
+/// others.
+struct Prior {
+  // A kernel alone is the prior of problems with one unknown.
+  Prior(Kernel of_u, std::optional<Kernel> of_second = std::nullopt)
+      : first(std::move(of_u)), second(std::move(of_second)) {}
+  Kernel first;
+  std::optional<Kernel> second;
+};
+
 /// Local. Throws Error{usage} naming term and factor (counted from zero) unless there is at least
 /// one term, every term has a factor and a weight > 0, lengths are > 0 and fit the dimension, axes
 /// exist, and every axis is seen by some factor.
@@ -57,6 +70,8 @@ int mean_square_derivatives(const Kernel& kernel);
 /// geometry of ordering and pattern. `dimension` entries. Throws Error{usage} for an axis that no
 /// factor sees.
 std::vector<double> axis_lengths(const Kernel& kernel, int dimension);
+/// Local. The same over all fields.
+std::vector<double> axis_lengths(const Prior& prior, int dimension);
 
 /// Local. "matern_7_2(0.3)" for log and record.
 std::string describe(const Kernel& kernel);

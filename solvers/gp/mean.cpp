@@ -13,7 +13,7 @@ std::int64_t mean_targets_at_once(std::int64_t points) {
 
 std::vector<double> local_mean(const parallel::Communicator& comm, const StateRows& space,
                                std::span<const double> state, std::span<const double> targets,
-                               const std::function<void()>& poll) {
+                               const Functional& functional, const std::function<void()>& poll) {
   const auto d = static_cast<std::size_t>(space.pattern.dimension);
   const auto count = targets.size() / d;
   const std::int64_t at_once = mean_targets_at_once(comm.min(space.pattern.own));
@@ -22,7 +22,8 @@ std::vector<double> local_mean(const parallel::Communicator& comm, const StateRo
   std::vector<double> result;
   for (std::size_t piece = 0; piece < pieces; ++piece) {
     const std::size_t begin = count * piece / pieces, end = count * (piece + 1) / pieces;
-    const Interpolation map(comm, space, targets.subspan(begin * d, (end - begin) * d), poll);
+    const Interpolation map(comm, space, targets.subspan(begin * d, (end - begin) * d), poll,
+                            functional);
     const auto values = map.multiply(state);
     result.insert(result.end(), values.begin(), values.end());
   }

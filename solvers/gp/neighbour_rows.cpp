@@ -7,19 +7,6 @@
 
 namespace mensura::gp {
 
-namespace {
-
-// All kinds of weights, in one order.
-template <class Set, class Visit>
-void for_each_kind(Set& set, const Visit& visit) {
-  visit(set.value);
-  visit(set.laplacian);
-  for (auto& values : set.gradient) visit(values);
-  for (auto& values : set.hessian) visit(values);
-}
-
-}  // namespace
-
 NeighbourRows::NeighbourRows(const parallel::Communicator& comm, const Pattern& pattern,
                              const RowLayout& layout, const RowWeights& weights)
     : comm_(comm),
@@ -28,10 +15,11 @@ NeighbourRows::NeighbourRows(const parallel::Communicator& comm, const Pattern& 
   std::int32_t widest = 1;
   for (std::size_t p = 0; p < pattern.ids.size(); ++p) widest = std::max(widest, layout.rows_of(p));
   rows_ = static_cast<std::size_t>(comm.max(static_cast<std::int64_t>(widest)));
-  for_each_kind(weights, [&](const std::vector<double>& kind) {
+  const auto look = [&](const std::vector<double>& kind) {
     used_.push_back(comm.max(static_cast<std::int64_t>(!kind.empty())) > 0 ? 1 : 0);
     kinds_ += used_.back();
-  });
+  };
+  each_kind(look, weights);
   width_ = dimension_ + 1 + rows_ * kinds_;
   const auto own = static_cast<std::size_t>(pattern.own);
   std::vector<double> packed;
@@ -44,9 +32,10 @@ NeighbourRows::NeighbourRows(const parallel::Communicator& comm, const Pattern& 
       for (auto r = static_cast<std::size_t>(layout.first[p]);
            r < static_cast<std::size_t>(layout.first[p + 1]); ++r) {
         std::size_t kind = 0;
-        for_each_kind(weights, [&](const std::vector<double>& values) {
+        const auto copy = [&](const std::vector<double>& values) {
           if (used_[kind++] != 0) *to++ = values.empty() ? 0.0 : values[r];
-        });
+        };
+        each_kind(copy, weights);
       }
     }
   });
@@ -80,24 +69,24 @@ void NeighbourRows::append(std::uint64_t id, Rows& block,
     numbers.push_back(first + static_cast<std::int64_t>(r));
     const double* weight = number;
     std::size_t kind = 0;
-    for_each_kind(block, [&](std::vector<double>& values) {
+    const auto copy = [&](std::vector<double>& values) {
       if (used_[kind++] != 0) values.push_back(*weight++);
-    });
+    };
+    each_kind(copy, block);
   }
 }
 
 std::int64_t NeighbourRows::row_with(std::uint64_t id, const Functional& functional) const {
-  std::vector<double> wanted{functional.value, functional.laplacian};
-  wanted.insert(wanted.end(), functional.gradient.begin(), functional.gradient.end());
-  wanted.insert(wanted.end(), functional.hessian.begin(), functional.hessian.end());
   const double* number = row_of(id) + dimension_;
   const auto first = static_cast<std::int64_t>(*number++);
   for (std::size_t r = 0; r < rows_; ++r) {
     bool same = true;
-    for (std::size_t kind = 0; kind < used_.size(); ++kind) {
-      const double weight = used_[kind] != 0 ? *number++ : 0;
-      same = same && weight == wanted[kind];
-    }
+    std::size_t kind = 0;
+    const auto compare = [&](const double& wanted) {
+      const double weight = used_[kind++] != 0 ? *number++ : 0;
+      same = same && weight == wanted;
+    };
+    each_kind(compare, functional);
     if (same) return first + static_cast<std::int64_t>(r);
   }
   return -1;

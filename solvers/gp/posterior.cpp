@@ -17,8 +17,10 @@ using linear::EightVectors;
 namespace {
 
 constexpr std::size_t lanes = 8;
-// Relative accuracies (conditioner.hpp).
-constexpr double mode_accuracy = 0.02, form_accuracy = 1e-4;
+// Relative accuracies (conditioner.hpp). Two unknowns may know very different shares of their
+// priors' deviations, and what is small beside one must be small beside the other: with 0.02
+// variances of a pressure came out too large by factors.
+constexpr double mode_accuracy = 1e-4, form_accuracy = 1e-4;
 // Error of samples at a row, relative to the posterior's deviation and at most that of the prior's.
 constexpr double sample_accuracy = 0.02;
 // Eigenvalues of T below this share of the largest are rounding and the solves' tolerance.

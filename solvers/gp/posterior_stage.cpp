@@ -16,17 +16,32 @@ namespace {
 
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
-// Values of u at inner points; elsewhere u is measured or close to such a point.
-std::vector<ValueRow> value_rows(const System& system, const Kernel& prior) {
+// Values of the fields at inner points; elsewhere u is measured or close to such a point.
+std::vector<ValueRow> value_rows(const System& system, const Prior& prior) {
   const Pattern& pattern = system.pattern();
-  const double deviation = std::sqrt(prior_variance(prior));
+  const auto second = system.equation().second();
   std::vector<ValueRow> rows;
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern.own); ++p) {
     if (pattern.kind(p) != PointKind::interior) continue;
-    rows.push_back(
-        {.row = system.layout().first[p], .point = p, .field = 0, .deviation = deviation});
+    rows.push_back({.row = system.layout().first[p],
+                    .point = p,
+                    .field = 0,
+                    .deviation = std::sqrt(prior_variance(prior.first))});
+    if (!second) continue;
+    rows.push_back({.row = system.layout().first[p] + second->row,
+                    .point = p,
+                    .field = 1,
+                    .deviation = second->deviation});
   }
   return rows;
+}
+
+// Every `stride`-th number from `first` on, and the way back.
+std::vector<Eight> every(std::span<const Eight> all, std::size_t first, std::size_t stride) {
+  std::vector<Eight> part;
+  part.reserve(all.size() / stride + 1);
+  for (std::size_t i = first; i < all.size(); i += stride) part.push_back(all[i]);
+  return part;
 }
 
 }  // namespace
@@ -40,22 +55,45 @@ PosteriorStage::PosteriorStage(const parallel::Communicator& comm, const Problem
   posterior_ = std::make_unique<Posterior>(
       comm, *problem.posterior, problem.seed, problem.solve.tolerance, system.pattern(),
       system.layout(), measurements_.lift, measurements_.noise, system.conditioner(),
-      value_rows(system, problem.prior), targets_at(answer, poll));
+      value_rows(system, problem.priors()), targets_at(answer, poll));
 }
 
+// The fields of a point are adjacent targets.
 Targets PosteriorStage::targets_at(const Answer& answer, const std::function<void()>& poll) {
   inside_ = inside_points(problem_, answer);
-  map_ = std::make_unique<Interpolation>(comm_, system_.state_rows(), chosen_rows(answer, inside_),
-                                         poll);
+  const std::vector<double> places = chosen_rows(answer, inside_);
+  for (const PredictedField& field : answer.fields) {
+    maps_.push_back(std::make_unique<Interpolation>(comm_, system_.state_rows(), places, poll,
+                                                    field.functional));
+  }
+  const std::size_t fields = maps_.size();
   Targets targets;
-  targets.own = static_cast<std::int64_t>(inside_.size());
+  targets.own = static_cast<std::int64_t>(inside_.size() * fields);
   targets.first = comm_.exclusive_scan(targets.own);
   targets.total = comm_.sum(targets.own);
-  targets.values = [this](std::span<const Eight> rows) { return map_->multiply(rows); };
-  targets.transposed = [this](std::span<const Eight> values) {
-    return map_->multiply_transposed(values);
+  targets.values = [this, fields](std::span<const Eight> rows) {
+    std::vector<Eight> values(inside_.size() * fields);
+    for (std::size_t f = 0; f < fields; ++f) {
+      const auto of_field = maps_[f]->multiply(rows);
+      for (std::size_t i = 0; i < of_field.size(); ++i) values[i * fields + f] = of_field[i];
+    }
+    return values;
   };
-  targets.local_variance.assign(map_->variance().begin(), map_->variance().end());
+  targets.transposed = [this, fields](std::span<const Eight> values) {
+    std::vector<Eight> rows = maps_[0]->multiply_transposed(every(values, 0, fields));
+    for (std::size_t f = 1; f < fields; ++f) {
+      const auto more = maps_[f]->multiply_transposed(every(values, f, fields));
+      for (std::size_t r = 0; r < rows.size(); ++r) rows[r] = rows[r] + more[r];
+    }
+    return rows;
+  };
+  targets.local_variance.resize(inside_.size() * fields);
+  for (std::size_t f = 0; f < fields; ++f) {
+    const auto local = maps_[f]->variance();
+    for (std::size_t i = 0; i < local.size(); ++i) {
+      targets.local_variance[i * fields + f] = local[i];
+    }
+  }
   return targets;
 }
 
@@ -64,51 +102,61 @@ std::string PosteriorStage::progress() const {
 }
 
 void PosteriorStage::complete(Answer& answer, double scale) {
-  const std::vector<double> variance = posterior_->variance();
-  answer.variance.assign(answer.mean.size(), unknown);
+  variance_ = posterior_->variance();
+  for (std::size_t f = 0; f < answer.fields.size(); ++f) complete(answer.fields[f], f, scale);
+  for (PredictedField& field : answer.fields) find_coverage(comm_, field);
+}
+
+void PosteriorStage::complete(PredictedField& field, std::size_t number, double scale) const {
+  const std::size_t fields = maps_.size();
+  field.variance.assign(field.mean.size(), unknown);
   for (std::size_t i = 0; i < inside_.size(); ++i) {
-    answer.variance[inside_[i]] = scale * variance[i];
+    field.variance[inside_[i]] = scale * variance_[i * fields + number];
   }
-  answer.samples.clear();
+  field.samples.clear();
   const linear::EightVectors& blocks = posterior_->samples();
   const double deviation = std::sqrt(scale);
   const auto wanted = static_cast<std::size_t>(problem_.posterior->samples);
   for (std::size_t s = 0; s < std::min(wanted, 8 * blocks.size()); ++s) {
-    std::vector<double>& sample = answer.samples.emplace_back(answer.mean.size(), unknown);
+    std::vector<double>& sample = field.samples.emplace_back(field.mean.size(), unknown);
     for (std::size_t i = 0; i < inside_.size(); ++i) {
-      const double* lanes = reinterpret_cast<const double*>(&blocks[s / 8][i]);
-      sample[inside_[i]] = answer.mean[inside_[i]] + deviation * lanes[s % 8];
+      const double* lanes = reinterpret_cast<const double*>(&blocks[s / 8][i * fields + number]);
+      sample[inside_[i]] = field.mean[inside_[i]] + deviation * lanes[s % 8];
     }
   }
-  find_coverage(comm_, answer);
 }
 
 void PosteriorStage::record(output::Record& record, const Answer& answer) const {
   const PosteriorReport report = posterior_->report();
   const bool exact = problem_.posterior->variance == VarianceMethod::exact;
-  output::Value::Object entry;
-  entry.emplace_back("name", "variance");
-  entry.emplace_back("value", answer.mean_variance);
-  entry.emplace_back("method", exact ? "exact" : "modes");
-  if (!exact) {
-    entry.emplace_back("modes", report.modes);
-    entry.emplace_back("samples", report.samples);
+  for (const PredictedField& field : answer.fields) {
+    const bool first = &field == &answer.fields.front();
+    output::Value::Object entry;
+    entry.emplace_back("name", "variance");
+    if (!first) entry.emplace_back("field", field.name);
+    entry.emplace_back("value", field.mean_variance);
+    entry.emplace_back("method", exact ? "exact" : "modes");
+    if (!exact) {
+      entry.emplace_back("modes", report.modes);
+      entry.emplace_back("samples", report.samples);
+    }
+    entry.emplace_back("relative_error", report.relative_error);
+    entry.emplace_back("largest_relative_error", report.largest_relative_error);
+    entry.emplace_back("share_of_samples", report.rest);
+    entry.emplace_back("share_between_points", report.local);
+    if (first) entry.emplace_back("cg_iterations", output::Value(report.iterations));
+    record.add_result(std::move(entry));
+    if (!field.error_known) continue;
+    output::Value::Object coverage;
+    coverage.emplace_back("name", "coverage");
+    if (!first) coverage.emplace_back("field", field.name);
+    coverage.emplace_back("value", field.coverage);
+    coverage.emplace_back("status",
+                          "share of the prediction points whose 95 % interval holds the exact "
+                          "one; errors of one solution are correlated, so that only the mean over "
+                          "many should be near 0.95");
+    record.add_result(std::move(coverage));
   }
-  entry.emplace_back("relative_error", report.relative_error);
-  entry.emplace_back("largest_relative_error", report.largest_relative_error);
-  entry.emplace_back("share_of_samples", report.rest);
-  entry.emplace_back("share_between_points", report.local);
-  entry.emplace_back("cg_iterations", output::Value(report.iterations));
-  record.add_result(std::move(entry));
-  if (!answer.error_known) return;
-  output::Value::Object coverage;
-  coverage.emplace_back("name", "coverage");
-  coverage.emplace_back("value", answer.coverage);
-  coverage.emplace_back("status",
-                        "share of the prediction points whose 95 % interval holds the exact "
-                        "solution; errors of one solution are correlated, so that only the mean "
-                        "over many should be near 0.95");
-  record.add_result(std::move(coverage));
 }
 
 }  // namespace mensura::gp

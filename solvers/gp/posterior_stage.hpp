@@ -38,13 +38,15 @@ class PosteriorStage {
 
  private:
   Targets targets_at(const Answer& answer, const std::function<void()>& poll);
+  void complete(PredictedField& field, std::size_t number, double scale) const;
 
   const parallel::Communicator& comm_;
   const Problem& problem_;
   System& system_;
   Measurements measurements_;
-  std::vector<std::size_t> inside_;  // of the answer's own points
-  std::unique_ptr<Interpolation> map_;
+  std::vector<std::size_t> inside_;                   // of the answer's own points
+  std::vector<std::unique_ptr<Interpolation>> maps_;  // of the fields
+  std::vector<double> variance_;                      // own targets: fields of one point adjacent
   std::unique_ptr<Posterior> posterior_;
 };
 

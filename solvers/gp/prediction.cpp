@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gp/certificate.hpp"
 #include "gp/equation.hpp"
 #include "gp/mean.hpp"
 #include "gp/updated_conditioner.hpp"
@@ -112,6 +113,15 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
     prediction.lines.push_back(
         fmt::format("{} averages: {} solves of eight systems for each of about {} steps",
                     size.averages, (size.averages + 7) / 8, 5));
+  }
+  if (problem.certify) {
+    prediction.checkpoint_bytes += Certificate::bytes(points, rows);
+    prediction.lines.push_back(fmt::format(
+        "certificate: {:.2g} pairs of points{}, about 5e8 per second and core",
+        static_cast<double>(points) * static_cast<double>(points),
+        problem.solve.refine > 0
+            ? fmt::format(", and as many again for each of up to {} steps", problem.solve.refine)
+            : ""));
   }
   return prediction;
 }

@@ -177,6 +177,13 @@ const Table& prior_table() {
     Table made;
     made.name = "prior";
     made.help = "The Gaussian process that u is drawn from: mean zero, this covariance";
+    made.options = {{.key = "variance",
+                     .kind = Kind::real,
+                     .default_value = "1",
+                     .range = "> 0",
+                     .help =
+                         "multiplies the kernel; matters beside noise and beside the prior of a "
+                         "second unknown, which have scales of their own"}};
     std::vector<Variant> kernels = families();
     kernels.push_back(sum());
     kernels.push_back(product());
@@ -185,9 +192,7 @@ const Table& prior_table() {
                       .help = "the kernel; matern_3_2 is too rough for the equations of this "
                               "version",
                       .of = std::move(kernels)}};
-    made.hints = {{"lengthscale", "the key is length"},
-                  {"sigma", "the key is length"},
-                  {"variance", "the mean does not depend on it; the scale is estimated"}};
+    made.hints = {{"lengthscale", "the key is length"}, {"sigma", "the key is length"}};
     return made;
   }();
   return table;
@@ -201,16 +206,45 @@ Kernel kernel_from(const Node& prior) {
     return result;
   };
   Kernel kernel;
+  const double variance = prior["variance"].real();
   if (prior["kernel"].text() != "sum") {
-    kernel.terms = {term(prior, 1.0)};
+    kernel.terms = {term(prior, variance)};
     return kernel;
   }
   for (const Node& node : prior["terms"].items()) {
-    kernel.terms.push_back(term(node, node["weight"].real()));
+    kernel.terms.push_back(term(node, variance * node["weight"].real()));
   }
   return kernel;
 }
 
+namespace {
+
+// The priors of all unknowns.
+std::vector<Node> priors_of(const Node& root) {
+  std::vector<Node> priors = {root["prior"]};
+  if (root["inverse"].present()) priors.push_back(root["inverse"]["prior"]);
+  return priors;
+}
+
+void check_one_prior(const Node& prior, int dimension, Diagnostics& diagnostics) {
+  std::array<bool, 3> covered{};
+  each_factor(prior, [&](const Node& section, const RadialFactor& factor) {
+    if (factor.axes.empty()) covered.fill(true);
+    if (has_key(section, "axes")) check_one_axes(section["axes"], dimension, diagnostics);
+    for (const int axis : factor.axes) covered[static_cast<std::size_t>(axis)] = true;
+  });
+  for (int axis = 0; axis < dimension; ++axis) {
+    if (covered[static_cast<std::size_t>(axis)]) continue;
+    diagnostics.error(prior,
+                      fmt::format("no factor depends on axis {}: the prior is constant along it; "
+                                  "add the axis to `axes` of a factor",
+                                  axis));
+  }
+}
+
+}  // namespace
+
+// Of a second unknown no equation takes more than the gradient, which every kernel has.
 void check_smoothness(const Node&, const Node& root, Diagnostics& diagnostics) {
   const std::string& equation = root["equation"]["name"].text();
   each_factor(root["prior"], [&](const Node& section, const RadialFactor& factor) {
@@ -226,32 +260,21 @@ void check_smoothness(const Node&, const Node& root, Diagnostics& diagnostics) {
 void check_lengths(const Node&, const Node& root, Diagnostics& diagnostics) {
   const int dimension = dimension_of(root);
   if (dimension == 0) return;
-  each_factor(root["prior"], [&](const Node& section, const RadialFactor& factor) {
+  const FactorAction check = [&](const Node& section, const RadialFactor& factor) {
     const auto size = static_cast<int>(factor.length.size());
     if (size == 1 || size == dimension) return;
     diagnostics.error(section["length"],
                       fmt::format("found {} lengths in dimension {}; give one number, or one per "
                                   "axis of the domain",
                                   size, dimension));
-  });
+  };
+  for (const Node& prior : priors_of(root)) each_factor(prior, check);
 }
 
 void check_axes(const Node&, const Node& root, Diagnostics& diagnostics) {
   const int dimension = dimension_of(root);
   if (dimension == 0) return;
-  std::array<bool, 3> covered{};
-  each_factor(root["prior"], [&](const Node& section, const RadialFactor& factor) {
-    if (factor.axes.empty()) covered.fill(true);
-    if (has_key(section, "axes")) check_one_axes(section["axes"], dimension, diagnostics);
-    for (const int axis : factor.axes) covered[static_cast<std::size_t>(axis)] = true;
-  });
-  for (int axis = 0; axis < dimension; ++axis) {
-    if (covered[static_cast<std::size_t>(axis)]) continue;
-    diagnostics.error(root["prior"],
-                      fmt::format("no factor depends on axis {}: the prior is constant along it; "
-                                  "add the axis to `axes` of a factor",
-                                  axis));
-  }
+  for (const Node& prior : priors_of(root)) check_one_prior(prior, dimension, diagnostics);
 }
 
 }  // namespace mensura::gp

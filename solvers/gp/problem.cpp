@@ -4,7 +4,8 @@
 namespace mensura::gp {
 
 const std::vector<std::string>& equation_names() {
-  static const std::vector<std::string> names = {"elliptic", "burgers", "monge_ampere", "eikonal"};
+  static const std::vector<std::string> names = {"elliptic", "burgers", "monge_ampere", "eikonal",
+                                                 "darcy_inverse"};
   return names;
 }
 

@@ -29,12 +29,24 @@ struct SineSeries {
   int terms = 600;
 };
 
-enum class EquationName { elliptic, burgers, monge_ampere, eikonal };
+enum class EquationName { elliptic, burgers, monge_ampere, eikonal, darcy_inverse };
 const std::vector<std::string>& equation_names();
+
+/// What an inverse problem looks for beside u: a coefficient of the elliptic equation as a second
+/// unknown field. Of the diffusion, which is positive, the logarithm.
+enum class Unknown { source, reaction, diffusion };
+
+struct InverseSpec {
+  Unknown unknown = Unknown::diffusion;
+  std::string name{};  ///< of the second field in records and results
+  Kernel prior{};
+  FieldSpec exact{};  ///< may be absent
+};
 
 struct EquationSpec {
   EquationName name = EquationName::elliptic;
-  // elliptic: -div(diffusion grad u) + reaction u^power = source
+  // elliptic: -div(diffusion grad u) + reaction u^power = source; darcy_inverse: the same with
+  // unknown diffusion and without reaction
   FieldSpec diffusion{};
   std::vector<FieldSpec> diffusion_gradient{};  ///< empty: differences of the expression
   double reaction = 0;
@@ -46,6 +58,7 @@ struct EquationSpec {
   FieldSpec boundary{};
   FieldSpec exact{};                         ///< may be absent
   std::optional<SineSeries> manufactured{};  ///< elliptic; replaces source, boundary and exact
+  std::optional<InverseSpec> inverse{};      ///< elliptic, darcy_inverse
   bool cole_hopf = false;  ///< burgers: exact solution for initial -sin(pi x), zero boundary
 };
 
@@ -81,6 +94,8 @@ struct SolveSpec {
   /// Conjugate gradients begin at the last solve's solution and, but for time steps, stop early
   /// until the last step.
   bool warm_start = true;
+  /// Most steps that refine the last linear system's solution with the exact covariance.
+  int refine = 0;
 };
 
 struct TimeSpec {
@@ -89,26 +104,28 @@ struct TimeSpec {
   int newton_steps = 2;  ///< most Gauss-Newton steps per time step
 };
 
-/// What is measured of u at a point.
+/// What is measured of a field at a point.
 enum class Measured { value, derivative, laplacian };
 
-/// Noisy measurements at points.
+/// Noisy measurements of u, or of the second unknown, at points.
 struct DataSpec {
   input::FileSource points{};
   input::FileSource values{};
   double noise = 0;  ///< standard deviation, > 0
+  bool of_second = false;
   std::string where{};
   Measured functional = Measured::value;
   std::vector<double> direction{};  ///< of a derivative, one component per axis; any length > 0
 };
 
-/// Noisy averages of u over a region around each centre.
+/// Noisy averages of u, or of the second unknown, over a region around each centre.
 struct AverageSpec {
   input::FileSource centres{};
   input::FileSource values{};
   double noise = 0;           ///< standard deviation, > 0
   std::vector<double> box{};  ///< full widths, one per axis; empty: a ball
   double radius = 0;          ///< of the ball
+  bool of_second = false;
   std::string where{};
 };
 
@@ -139,8 +156,14 @@ struct Problem {
   std::vector<DataSpec> data{};
   std::vector<AverageSpec> averages{};
   PredictSpec predict{};
+  bool certify = false;  ///< the last linear system's residual under the exact covariance
   std::optional<PosteriorSpec> posterior{};
   std::uint64_t seed = 1;  ///< of random numbers that belong to the solve
+
+  /// Of all unknown fields.
+  Prior priors() const {
+    return equation.inverse ? Prior{prior, equation.inverse->prior} : Prior{prior};
+  }
 };
 
 }  // namespace mensura::gp

@@ -64,11 +64,9 @@ const Rows& RowGatherer::gather(std::span<const std::int32_t> points) {
     const std::int32_t first = layout_.first[p], last = layout_.first[p + 1];
     block_.point.insert(block_.point.end(), static_cast<std::size_t>(last - first),
                         static_cast<std::int32_t>(i));
-    append(block_.value, weights_.value, first, last);
-    append(block_.laplacian, weights_.laplacian, first, last);
-    for (std::size_t a = 0; a < 3; ++a)
-      append(block_.gradient[a], weights_.gradient[a], first, last);
-    for (std::size_t a = 0; a < 6; ++a) append(block_.hessian[a], weights_.hessian[a], first, last);
+    each_kind([&](std::vector<double>& to,
+                  const std::vector<double>& from) { append(to, from, first, last); },
+              block_, weights_);
   }
   return block_;
 }

@@ -8,6 +8,7 @@
 
 #include "gp/covariance.hpp"
 #include "gp/pattern.hpp"
+#include "gp/weights.hpp"
 #include "parallel/communicator.hpp"
 
 namespace mensura::gp {
@@ -30,15 +31,8 @@ struct RowLayout {
 RowLayout make_layout(const parallel::Communicator& comm, const Pattern& pattern,
                       const std::array<int, 3>& rows_per_kind);
 
-/// Weights of the functionals of all local rows (own, then ghosts); kinds of weights that no row
-/// has are empty. The meaning is that of Rows.
-struct RowWeights {
-  std::vector<double> value, laplacian;
-  std::array<std::vector<double>, 3> gradient;
-  std::array<std::vector<double>, 6> hessian;
-};
-
-/// The functionals of some points as one block, points and rows in the given order.
+/// The functionals of some points as one block, points and rows in the given order. Weights are
+/// those of all local rows (own, then ghosts).
 class RowGatherer {
  public:
   RowGatherer(const Pattern& pattern, const RowLayout& layout, const RowWeights& weights)

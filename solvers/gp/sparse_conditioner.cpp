@@ -29,6 +29,9 @@ constexpr double most_move = 0.1;
 constexpr double forcing = 0.05;
 constexpr double almost = 4;
 
+// Distance for solves that precondition: to a residual of 0.015, the accuracy of the factors.
+constexpr double rough = 0.3;
+
 std::size_t width_of(const RowLayout& layout, std::size_t points) {
   std::int32_t width = 1;
   for (std::size_t p = 0; p < points; ++p) width = std::max(width, layout.rows_of(p));
@@ -122,7 +125,7 @@ struct SparseConditioner::Callbacks {
 
 SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const Pattern& pattern,
                                      const RowLayout& layout, const RowWeights& weights,
-                                     const Kernel& prior, const FactorSpec& factor,
+                                     const Prior& prior, const FactorSpec& factor,
                                      const SolveSpec& solve, const std::function<void()>& poll)
     : comm_(comm),
       pattern_(pattern),
@@ -142,13 +145,11 @@ SparseConditioner::SparseConditioner(const parallel::Communicator& comm, const P
   for (linear::Vector* vector : {&alpha_, &earlier_, &data_, &residual_, &half_})
     make(small_.lower(), *vector);
   const std::size_t points = pattern.ids.size();
-  const auto reserve = [&](const std::vector<double>& kind, std::vector<double>& small) {
-    if (!kind.empty()) small.resize(points);
-  };
-  reserve(weights.value, small_weights_.value);
-  reserve(weights.laplacian, small_weights_.laplacian);
-  for (std::size_t a = 0; a < 3; ++a) reserve(weights.gradient[a], small_weights_.gradient[a]);
-  for (std::size_t a = 0; a < 6; ++a) reserve(weights.hessian[a], small_weights_.hessian[a]);
+  each_kind(
+      [&](const std::vector<double>& kind, std::vector<double>& small) {
+        if (!kind.empty()) small.resize(points);
+      },
+      weights, small_weights_);
   lift_.resize(static_cast<std::size_t>(layout.local()));
   make_solver();
 }
@@ -283,12 +284,9 @@ void SparseConditioner::share_lift() {
 // Collective. The small factor of the present lift and noise.
 void SparseConditioner::factor_small(const std::function<void()>& poll) {
   share_lift();
-  combine(weights_.value, lift_, layout_, small_weights_.value);
-  combine(weights_.laplacian, lift_, layout_, small_weights_.laplacian);
-  for (std::size_t a = 0; a < 3; ++a)
-    combine(weights_.gradient[a], lift_, layout_, small_weights_.gradient[a]);
-  for (std::size_t a = 0; a < 6; ++a)
-    combine(weights_.hessian[a], lift_, layout_, small_weights_.hessian[a]);
+  each_kind([&](const std::vector<double>& big,
+                std::vector<double>& small) { combine(big, lift_, layout_, small); },
+            weights_, small_weights_);
   // The noise enters the factor: it only preconditions, and conjugate gradients solve the exact
   // system.
   std::vector<double> noise;
@@ -420,6 +418,33 @@ SolveReport SparseConditioner::attempt(const Measurements& measurements, double 
   report.residual = size > 0 ? rest / size : rest;
   check_petsc(VecDot(data_.get(), alpha_.get(), &report.quadratic), "VecDot");
   return report;
+}
+
+// A rough solve with the big factor: as close to the exact matrix as the factor is to the
+// covariance, wherever the points lie and whatever the noise. (The small factor alone saves a
+// quarter of the steps on grids, but needs four times as many on scattered points or with noise.)
+void SparseConditioner::precondition(std::span<const double> r, std::span<double> z,
+                                     const std::function<void()>& poll) {
+  {
+    WriteArray to(data_.get());
+    for (std::size_t p = 0; p < r.size(); ++p) to[p] = r[p];
+  }
+  check_petsc(VecCopy(alpha_.get(), earlier_.get()), "VecCopy");
+  const bool solved = std::exchange(solved_, false);  // no warm start
+  const auto restore = [&] {
+    check_petsc(VecCopy(alpha_.get(), residual_.get()), "VecCopy");
+    check_petsc(VecCopy(earlier_.get(), alpha_.get()), "VecCopy");
+    solved_ = solved;
+  };
+  try {
+    solve(data_.get(), rough, poll);
+  } catch (...) {
+    restore();
+    throw;
+  }
+  restore();
+  const ReadArray from(residual_.get());
+  std::copy_n(from.data(), z.size(), z.begin());
 }
 
 double SparseConditioner::nonzeros_per_row() const {

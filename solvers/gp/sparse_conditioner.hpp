@@ -25,7 +25,7 @@ class SparseConditioner final : public Conditioner {
  public:
   /// Collective. Factors the big matrix. All references must outlive the conditioner.
   SparseConditioner(const parallel::Communicator& comm, const Pattern& pattern,
-                    const RowLayout& layout, const RowWeights& weights, const Kernel& prior,
+                    const RowLayout& layout, const RowWeights& weights, const Prior& prior,
                     const FactorSpec& factor, const SolveSpec& solve,
                     const std::function<void()>& poll);
 
@@ -36,10 +36,12 @@ class SparseConditioner final : public Conditioner {
   SolveReport condition(const Measurements& measurements, double distance, std::span<double> state,
                         const std::function<void()>& poll) override;
   double log_determinant(const std::function<void()>& poll) override;
-  std::vector<double> mean_at(std::span<const double>) override { return {}; }
+  std::vector<double> mean_at(std::span<const double>, const Functional&) override { return {}; }
   ConditionerMemory memory() const override;
   void remember(const ConditionerMemory& memory) override;
   void adopt(const Measurements& measurements, const std::function<void()>& poll) override;
+  void precondition(std::span<const double> r, std::span<double> z,
+                    const std::function<void()>& poll) override;
   void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   linear::BlockReport condition_block(std::span<const linear::Eight> values,

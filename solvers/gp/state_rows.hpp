@@ -15,7 +15,7 @@ struct StateRows {
   const Pattern& pattern;
   const RowLayout& layout;
   const RowWeights& weights;
-  const Kernel& prior;
+  Prior prior;
   double nugget = 0;                   ///< relative to every diagonal entry
   std::span<const double> axis_scale;  ///< powers of two that make the axes comparable
 };

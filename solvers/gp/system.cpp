@@ -8,6 +8,7 @@
 
 #include "gp/collocation.hpp"
 #include "gp/dense_conditioner.hpp"
+#include "gp/equation_rows.hpp"
 #include "gp/field.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
@@ -22,7 +23,7 @@ namespace {
 
 // The functional that an entry of data measures.
 Functional functional_of(const DataSpec& data) {
-  Functional f;
+  FieldFunctional f;
   if (data.functional == Measured::value) f.value = 1;
   if (data.functional == Measured::laplacian) f.laplacian = 1;
   if (data.functional == Measured::derivative) {
@@ -32,7 +33,19 @@ Functional functional_of(const DataSpec& data) {
       f.gradient[a] = data.direction[a] / length;
     }
   }
-  return f;
+  if (data.of_second) return {.second = f};
+  return {.value = f.value, .laplacian = f.laplacian, .gradient = f.gradient};
+}
+
+// Which weights the data have, of u and of the second unknown.
+std::array<FunctionalKinds, 2> kinds_of(const std::vector<DataSpec>& data) {
+  std::array<FunctionalKinds, 2> kinds;
+  for (const DataSpec& entry : data) {
+    FunctionalKinds& of = kinds[entry.of_second ? 1 : 0];
+    of.laplacian = of.laplacian || entry.functional == Measured::laplacian;
+    of.gradient = of.gradient || entry.functional == Measured::derivative;
+  }
+  return kinds;
 }
 
 }  // namespace
@@ -79,7 +92,7 @@ void System::order(run::Context& context) {
                           counts_[1],
                           counts_[2] > 0 ? fmt::format(", {} with data", counts_[2]) : ""));
   // Axes are made comparable by powers of two, which change no bit of a coordinate's mantissa.
-  const auto lengths = axis_lengths(problem_.prior, dimension_);
+  const auto lengths = axis_lengths(problem_.priors(), dimension_);
   const double shortest = *std::min_element(lengths.begin(), lengths.end());
   axis_scale_.clear();
   for (const double length : lengths) {
@@ -133,44 +146,10 @@ void System::prepare_equation(run::Context& context) {
   }
   equation_->prepare(comm_, interior);
   layout_ = make_layout(comm_, *pattern_, {1, equation_->state_rows(), 1});
-  make_weights(interior.count());
+  weights_ = equation_rows(
+      *pattern_, layout_, *equation_, [&](std::uint64_t id) { return measured_functional(id); },
+      kinds_of(problem_.data));
   take_fingerprint();
-}
-
-void System::make_weights(std::size_t prepared) {
-  const auto rows = static_cast<std::size_t>(layout_.local());
-  const auto d = static_cast<std::size_t>(dimension_);
-  FunctionalKinds kinds = equation_->kinds();
-  for (const DataSpec& data : problem_.data) {
-    kinds.laplacian = kinds.laplacian || data.functional == Measured::laplacian;
-    kinds.gradient = kinds.gradient || data.functional == Measured::derivative;
-  }
-  weights_.value.assign(rows, 0.0);
-  if (kinds.laplacian) weights_.laplacian.assign(rows, 0.0);
-  for (std::size_t a = 0; kinds.gradient && a < d; ++a) weights_.gradient[a].assign(rows, 0.0);
-  for (std::size_t a = 0; kinds.hessian && a < d * (d + 1) / 2; ++a) {
-    weights_.hessian[a].assign(rows, 0.0);
-  }
-  std::size_t interior = 0;
-  for (std::size_t p = 0; p < pattern_->ids.size(); ++p) {
-    const auto first = static_cast<std::size_t>(layout_.first[p]);
-    const bool inside = pattern_->kind(p) == PointKind::interior;
-    for (int r = 0; r < layout_.rows_of(p); ++r) {
-      const Functional f =
-          inside ? equation_->functional(interior, r) : measured_functional(pattern_->ids[p]);
-      const std::size_t row = first + static_cast<std::size_t>(r);
-      weights_.value[row] = f.value;
-      if (kinds.laplacian) weights_.laplacian[row] = f.laplacian;
-      for (std::size_t a = 0; kinds.gradient && a < d; ++a) {
-        weights_.gradient[a][row] = f.gradient[a];
-      }
-      for (std::size_t a = 0; kinds.hessian && a < d * (d + 1) / 2; ++a) {
-        weights_.hessian[a][row] = f.hessian[a];
-      }
-    }
-    interior += inside ? 1 : 0;
-  }
-  parallel::require(interior == prepared, "every interior point was prepared");
 }
 
 // What a boundary or data point measures.
@@ -180,7 +159,7 @@ Functional System::measured_functional(std::uint64_t id) const {
     if (row < data_counts_[i]) return functional_of(problem_.data[i]);
     row -= data_counts_[i];
   }
-  return functional_of(DataSpec{});
+  return value_of_u();
 }
 
 void System::take_fingerprint() {
@@ -210,6 +189,9 @@ void System::take_fingerprint() {
       const Functional f = measured_functional(pattern_->ids[p]);
       row.push_back(f.laplacian);
       row.insert(row.end(), f.gradient.begin(), f.gradient.end());
+      row.push_back(f.second.value);
+      row.push_back(f.second.laplacian);
+      row.insert(row.end(), f.second.gradient.begin(), f.second.gradient.end());
     }
     sum += output::row_hash(static_cast<std::int64_t>(pattern_->ids[p]), row.data(),
                             static_cast<std::int64_t>(row.size()));
@@ -270,12 +252,12 @@ void System::factor(run::Context& context) {
   const auto phase = context.timers.phase("factor");
   if (problem_.factor.method == FactorMethod::dense) {
     conditioner_ = std::make_unique<DenseConditioner>(comm_, *pattern_, layout_, weights_,
-                                                      problem_.prior, problem_.factor.nugget);
+                                                      problem_.priors(), problem_.factor.nugget);
     take_averages(context);
     return;
   }
   auto conditioner =
-      std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.prior,
+      std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.priors(),
                                           problem_.factor, problem_.solve, context.poll);
   if (problem_.solve.warm_start && !conditioner->adapts()) {
     context.warn(
@@ -293,9 +275,12 @@ void System::take_averages(run::Context& context) {
   if (!averages_) return;
   averages_->interpolate(state_rows(), context.poll);
   context.log(fmt::format("{} averages", averages_->count()));
+  const Prior prior = problem_.priors();
+  double variance = prior_variance(prior.first);
+  if (prior.second) variance = std::max(variance, prior_variance(*prior.second));
   conditioner_ = std::make_unique<UpdatedConditioner>(
       comm_, layout_, std::move(conditioner_), std::move(averages_), problem_.solve.tolerance,
-      std::sqrt(prior_variance(problem_.prior)));
+      std::sqrt(variance));
 }
 
 void System::record(output::Value& root) const {
@@ -307,6 +292,12 @@ void System::record(output::Value& root) const {
   entry["prior"] = describe(problem_.prior);
   entry["ordering_rounds"] = rounds_;
   root["points"] = std::move(entry);
+  if (problem_.equation.inverse) {
+    output::Value inverse;
+    inverse["unknown"] = problem_.equation.inverse->name;
+    inverse["prior"] = describe(problem_.equation.inverse->prior);
+    root["inverse"] = std::move(inverse);
+  }
   if (conditioner_) {
     output::Value factor;
     conditioner_->record(factor);

@@ -34,7 +34,7 @@ class System {
   const RowLayout& layout() const { return layout_; }
   const RowWeights& weights() const { return weights_; }
   StateRows state_rows() const {
-    return {*pattern_, layout_, weights_, problem_.prior, problem_.factor.nugget, axis_scale_};
+    return {*pattern_, layout_, weights_, problem_.priors(), problem_.factor.nugget, axis_scale_};
   }
   Equation& equation() { return *equation_; }
   const Equation& equation() const { return *equation_; }
@@ -59,7 +59,6 @@ class System {
   void prepare_equation(run::Context& context);
   void factor(run::Context& context);
   void take_averages(run::Context& context);
-  void make_weights(std::size_t prepared);
   Functional measured_functional(std::uint64_t id) const;
   void take_fingerprint();
 

@@ -32,7 +32,11 @@ class UpdatedConditioner final : public Conditioner {
                         const std::function<void()>& poll) override;
   double log_determinant(const std::function<void()>& poll) override;
   /// None: averages are known to the state only.
-  std::vector<double> mean_at(std::span<const double>) override { return {}; }
+  std::vector<double> mean_at(std::span<const double>, const Functional&) override { return {}; }
+  void precondition(std::span<const double> r, std::span<double> z,
+                    const std::function<void()>& poll) override {
+    base_->precondition(r, z, poll);
+  }
   void adopt(const Measurements& measurements, const std::function<void()>& poll) override;
   void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;

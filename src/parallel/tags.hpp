@@ -10,6 +10,7 @@ constexpr int dense_exchange = first;
 constexpr int watchdog = first + 1;
 constexpr int triangular_forward = first + 2;
 constexpr int triangular_backward = first + 3;
+constexpr int ring = first + 4;
 constexpr int sparse_exchange = first + 16;  ///< eight tags per channel
 
 }  // namespace mensura::parallel::tags

@@ -55,6 +55,8 @@ TEST(GpDeck, DefaultsOfTheSmallestDeck) {
   EXPECT_EQ(problem.solve.tolerance, 1e-8);
   EXPECT_EQ(problem.solve.newton, 1e-10);
   EXPECT_EQ(problem.solve.max_newton, 30);
+  EXPECT_EQ(problem.solve.refine, 0);
+  EXPECT_FALSE(problem.certify);
   EXPECT_FALSE(problem.time.has_value());
   EXPECT_TRUE(problem.data.empty());
   EXPECT_TRUE(problem.predict.grid.empty());
@@ -232,6 +234,60 @@ TEST(GpDeck, ManufacturedSeriesReplacesTheFields) {
   EXPECT_EQ(problem.predict.grid, (Counts{5, 6}));
 }
 
+TEST(GpDeck, DarcyInverse) {
+  const Problem problem = problem_of(
+      "equation: {name: darcy_inverse, source: \"1\"}\n"
+      "domain: {box: {lower: [0, 0], upper: [1, 1]}}\n"
+      "points: {layout: grid, per_side: 21}\n"
+      "prior: {length: 0.3, variance: 1e-3}\n"
+      "inverse:\n"
+      "  prior: {kernel: sum, variance: 2, terms: [{length: 0.4}, {length: 0.1, weight: 0.5}]}\n"
+      "  exact: \"x*y\"\n"
+      "data:\n"
+      "  - {file: s.h5, points: /x, values: /u, noise: 0.1}\n"
+      "  - {file: s.h5, points: /wells, values: /w, noise: 0.2, field: log_permeability}\n");
+  EXPECT_EQ(problem.equation.name, EquationName::darcy_inverse);
+  EXPECT_EQ(problem.equation.boundary.expression, "0");
+  const InverseSpec& inverse = problem.equation.inverse.value();
+  EXPECT_EQ(inverse.unknown, Unknown::diffusion);
+  EXPECT_EQ(inverse.name, "log_permeability");
+  EXPECT_EQ(inverse.exact.expression, "x*y");
+  EXPECT_EQ(problem.prior.terms.at(0).weight, 1e-3);
+  ASSERT_EQ(inverse.prior.terms.size(), 2U);
+  EXPECT_EQ(inverse.prior.terms[0].weight, 2.0);
+  EXPECT_EQ(inverse.prior.terms[1].weight, 1.0);
+  EXPECT_EQ(inverse.prior.terms[1].factors.at(0).length, Numbers{0.1});
+  const Prior priors = problem.priors();
+  ASSERT_TRUE(priors.second.has_value());
+  EXPECT_EQ(priors.second->terms.size(), 2U);
+  ASSERT_EQ(problem.data.size(), 2U);
+  EXPECT_FALSE(problem.data[0].of_second);
+  EXPECT_TRUE(problem.data[1].of_second);
+}
+
+TEST(GpDeck, UnknownCoefficientsOfElliptic) {
+  const std::string rest =
+      "domain: {box: {lower: [0, 0], upper: [1, 1]}}\n"
+      "points: {layout: grid, per_side: 21}\n"
+      "prior: {length: 0.3}\n"
+      "data: [{file: s.h5, points: /x, values: /u, noise: 0.1}]\n";
+  const auto inverse_of = [&](const std::string& equation, const std::string& unknown) {
+    const Problem problem = problem_of("equation: {name: elliptic" + equation + "}\n" + rest +
+                                       "inverse: {unknown: " + unknown +
+                                       ", prior: {kernel: matern_3_2, length: 0.5}}\n");
+    return problem.equation.inverse.value();
+  };
+  EXPECT_EQ(inverse_of("", "source").unknown, Unknown::source);
+  EXPECT_EQ(inverse_of("", "source").name, "source");
+  EXPECT_EQ(inverse_of(", source: \"1\", power: 3", "reaction").unknown, Unknown::reaction);
+  const InverseSpec diffusion = inverse_of(", source: \"1\", reaction: 2", "diffusion");
+  EXPECT_EQ(diffusion.unknown, Unknown::diffusion);
+  EXPECT_EQ(diffusion.name, "log_diffusion");
+  EXPECT_FALSE(diffusion.exact.present());
+  EXPECT_FALSE(problem_of(small).equation.inverse.has_value());
+  EXPECT_FALSE(problem_of(small).priors().second.has_value());
+}
+
 TEST(GpDeck, PointsAndFieldsFromFiles) {
   const Problem problem = problem_of(
       "equation:\n"
@@ -296,6 +352,13 @@ TEST(GpDeck, PrintedDefaultsAreADeck) {
   EXPECT_EQ(problem.equation.diffusion.expression, "1");
   EXPECT_EQ(std::get<GridLayout>(problem.layout).per_side, Counts{101});
   EXPECT_EQ(problem.prior.terms.at(0).factors.at(0).length, Numbers{0.3});
+}
+
+TEST(GpDeck, CertificateAndRefinement) {
+  const Problem problem = problem_of(small, {"certify=true", "solve.refine=7"});
+  EXPECT_TRUE(problem.certify);
+  EXPECT_EQ(problem.solve.refine, 7);
+  EXPECT_FALSE(problem_of(small, {"certify=false"}).certify);
 }
 
 }  // namespace

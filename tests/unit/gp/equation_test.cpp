@@ -17,6 +17,7 @@ namespace {
 using namespace mensura;
 using namespace mensura::test;
 using gp::EquationName;
+using gp::Unknown;
 using parallel::Communicator;
 
 constexpr double pi = std::numbers::pi;
@@ -105,6 +106,11 @@ struct Named {
   bool linear;
 };
 
+gp::EquationSpec looking_for(Unknown unknown, double reaction, int power) {
+  return inverse(elliptic("1", reaction, power, "2+x"), unknown,
+                 kernel(gp::Family::matern_7_2, 0.5));
+}
+
 class Equations : public testing::TestWithParam<Named> {};
 
 TEST_P(Equations, WeightsAreTheDerivativesOfTheResidual) {
@@ -133,7 +139,13 @@ INSTANTIATE_TEST_SUITE_P(
                     Named{"monge_ampere", 2, other(EquationName::monge_ampere, 0, "1+x"), 4, false},
                     Named{"eikonal1", 1, other(EquationName::eikonal, 0.1, "1"), 3, false},
                     Named{"eikonal2", 2, other(EquationName::eikonal, 0.1, "1"), 4, false},
-                    Named{"eikonal3", 3, other(EquationName::eikonal, 0.1, "1"), 5, false}),
+                    Named{"eikonal3", 3, other(EquationName::eikonal, 0.1, "1"), 5, false},
+                    Named{"source", 2, looking_for(Unknown::source, 2, 1), 3, true},
+                    Named{"source3", 2, looking_for(Unknown::source, 2, 3), 3, false},
+                    Named{"unknown_reaction", 2, looking_for(Unknown::reaction, 0, 2), 3, false},
+                    Named{"diffusion1", 1, looking_for(Unknown::diffusion, 0, 1), 5, false},
+                    Named{"diffusion2", 2, looking_for(Unknown::diffusion, 2, 3), 7, false},
+                    Named{"diffusion3", 3, looking_for(Unknown::diffusion, 1, 1), 9, false}),
     [](const auto& named) { return named.param.name; });
 
 /// The product of sin(pi k x_a) over the axes.

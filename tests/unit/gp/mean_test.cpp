@@ -62,7 +62,7 @@ std::vector<double> local_mean(const Communicator& comm, const SmallSystem& syst
                                std::span<const double> x) {
   const std::vector<double> scale(static_cast<std::size_t>(system.pattern.dimension), 1.0);
   return gp::local_mean(comm, {system.pattern, system.layout, system.weights, prior, nugget, scale},
-                        state, x, [] {});
+                        state, x, gp::value_of_u(), [] {});
 }
 
 struct Errors {
@@ -80,7 +80,7 @@ Errors compare(const Communicator& comm, int dimension, int side, const gp::Kern
   dense.condition(measure(system), 0, state, [] {});
   const auto x = sites(comm, dimension, total);
   const auto found = local_mean(comm, system, prior, state, x);
-  const auto exact = dense.mean_at(x);
+  const auto exact = dense.mean_at(x, gp::value_of_u());
   EXPECT_EQ(found.size(), exact.size());
   std::array<parallel::ExactSum, 2> sums;
   for (std::size_t i = 0; i < exact.size(); ++i) {
@@ -175,7 +175,7 @@ TEST(LocalMean, IndefiniteIsAnErrorOnAllRanks) {
     gp::local_mean(comm,
                    {system.pattern, system.layout, system.weights,
                     kernel(gp::Family::gaussian, 100), 0, scale},
-                   smooth_state(system), x, [] {});
+                   smooth_state(system), x, gp::value_of_u(), [] {});
   } catch (const parallel::Error& error) {
     code = error.code();
   }

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "clouds.hpp"
-#include "gp/equation.hpp"
+#include "gp/equation_rows.hpp"
 #include "gp/pattern.hpp"
 #include "gp/problem.hpp"
 #include "gp/rows.hpp"
@@ -64,6 +64,13 @@ inline gp::EquationSpec other(gp::EquationName name, double viscosity, const std
   return spec;
 }
 
+/// The same equation with an unknown coefficient.
+inline gp::EquationSpec inverse(gp::EquationSpec spec, gp::Unknown unknown,
+                                const gp::Kernel& prior) {
+  spec.inverse = gp::InverseSpec{.unknown = unknown, .name = "second", .prior = prior};
+  return spec;
+}
+
 struct SmallSystem {
   gp::Pattern pattern;
   gp::RowLayout layout;
@@ -90,36 +97,8 @@ inline gp::EquationPoints points_of(const gp::Pattern& pattern, gp::PointKind ki
 }
 
 inline void set_weights(SmallSystem& system) {
-  const auto rows = static_cast<std::size_t>(system.layout.local());
-  const auto d = static_cast<std::size_t>(system.pattern.dimension);
-  const gp::FunctionalKinds kinds = system.equation->kinds();
-  gp::RowWeights& weights = system.weights;
-  weights.value.assign(rows, 0.0);
-  if (kinds.laplacian) weights.laplacian.assign(rows, 0.0);
-  for (std::size_t a = 0; kinds.gradient && a < d; ++a) weights.gradient[a].assign(rows, 0.0);
-  for (std::size_t e = 0; kinds.hessian && e < d * (d + 1) / 2; ++e) {
-    weights.hessian[e].assign(rows, 0.0);
-  }
-  std::size_t interior = 0;
-  for (std::size_t p = 0; p < system.pattern.ids.size(); ++p) {
-    const bool inside = system.pattern.kind(p) == gp::PointKind::interior;
-    const auto first = static_cast<std::size_t>(system.layout.first[p]);
-    for (std::int32_t r = 0; r < system.layout.rows_of(p); ++r) {
-      gp::Functional f;
-      f.value = 1;
-      if (inside) f = system.equation->functional(interior, r);
-      const std::size_t row = first + static_cast<std::size_t>(r);
-      weights.value[row] = f.value;
-      if (kinds.laplacian) weights.laplacian[row] = f.laplacian;
-      for (std::size_t a = 0; kinds.gradient && a < d; ++a) {
-        weights.gradient[a][row] = f.gradient[a];
-      }
-      for (std::size_t e = 0; kinds.hessian && e < d * (d + 1) / 2; ++e) {
-        weights.hessian[e][row] = f.hessian[e];
-      }
-    }
-    interior += inside ? 1 : 0;
-  }
+  system.weights = gp::equation_rows(system.pattern, system.layout, *system.equation,
+                                     [](std::uint64_t /*id*/) { return gp::value_of_u(); });
 }
 
 /// The data points with ids from `first` on, `count` of them, measure this functional instead of u.
