@@ -119,7 +119,8 @@ std::vector<double> mean_at(const parallel::Communicator& comm, const Problem& p
     if (auto mean = mean_in_state(comm, system, state, field)) return *mean;
   }
   if (sums) return sums(rows, field.functional);
-  if (problem.factor.method == FactorMethod::dense) {
+  // A dense reference knows u anywhere, but not what averages told.
+  if (problem.factor.method == FactorMethod::dense && problem.averages.empty()) {
     return system.conditioner().mean_at(rows, field.functional);
   }
   return local_mean(comm, system.state_rows(), state, rows, field.functional, poll);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gp/averages.hpp"
 #include "gp/file_points.hpp"
 #include "gp/grid_points.hpp"
 #include "gp/pieces_of_work.hpp"
@@ -217,6 +218,17 @@ CollocationSize collocation_size(const parallel::Communicator& comm, const Probl
     check_dimension(points, entry.points, expected);
     size.data_counts.push_back(points.count);
     size.counts[data] += points.count;
+  }
+  for (const auto& entry : problem.averages) {
+    const auto centres = file_size(comm, entry.centres);
+    check_dimension(centres, entry.centres, expected);
+    size.averages += centres.count;
+  }
+  if (size.averages > Averages::most) {
+    throw Error(ExitCode::too_large,
+                fmt::format("data: {} averages, but at most {} can be conditioned on: each takes a "
+                            "linear solve, and their covariance is a dense matrix; select fewer",
+                            size.averages, Averages::most));
   }
   size.dimension = static_cast<int>(expected.dimension);
   return size;

@@ -19,6 +19,7 @@ struct CollocationSize {
   int dimension = 0;
   std::array<std::int64_t, 3> counts{};
   std::vector<std::int64_t> data_counts{};  ///< of each data entry
+  std::int64_t averages = 0;                ///< of all entries
   bool exact = true;
 };
 /// Collective (reads headers of files). Throws Error{usage, input_data}.

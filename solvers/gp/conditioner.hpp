@@ -109,6 +109,24 @@ class Conditioner {
                                               const AllowedError& allowed,
                                               const std::function<void()>& poll) = 0;
 
+  // What is measured beside the points: averages (updated_conditioner.hpp).
+
+  /// Local. Variance of the errors; as many as there are, the same on all ranks.
+  virtual std::span<const double> noise_beside() const { return {}; }
+  /// Collective. The values of eight states, without errors; the same on all ranks.
+  virtual std::vector<linear::Eight> measure_beside(std::span<const linear::Eight> /*rows*/) {
+    return {};
+  }
+  /// Collective. As condition_block(), which takes zeros for these values.
+  virtual linear::BlockReport condition_all(std::span<const linear::Eight> values,
+                                            std::span<const linear::Eight> /*beside*/,
+                                            std::span<linear::Eight> rows, double tolerance,
+                                            const std::function<void()>& poll) {
+    return condition_block(values, rows, tolerance, poll);
+  }
+
+  /// Local. False when options replace the test of an iterative solve: it is complete then.
+  virtual bool adapts() const { return true; }
   virtual ConditionerMemory memory() const = 0;  ///< Local.
   /// Collective, before the first solve. An empty memory: forgets all earlier solves.
   virtual void remember(const ConditionerMemory&) = 0;

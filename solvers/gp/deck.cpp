@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "gp/data_deck.hpp"
 #include "gp/domain_deck.hpp"
 #include "gp/equation_deck.hpp"
 #include "gp/hyper_deck.hpp"
@@ -151,35 +152,6 @@ Table time_table() {
           .checks = {check_step}};
 }
 
-Table data_table() {
-  return {.name = "data",
-          .help =
-              "Measurements of u, or of the second unknown of an inverse problem, at points, "
-              "with independent normal errors",
-          .options = {input::file_option("stations.h5"),
-                      {.key = "points",
-                       .kind = Kind::text,
-                       .help = "its dataset (n, d) of points",
-                       .required = true,
-                       .example = "/xy"},
-                      {.key = "values",
-                       .kind = Kind::text,
-                       .help = "its dataset (n,) of measured values",
-                       .required = true,
-                       .example = "/u"},
-                      {.key = "noise",
-                       .kind = Kind::real,
-                       .range = "> 0",
-                       .help = "standard deviation of the errors, in units of what is measured",
-                       .required = true,
-                       .example = "1e-3"},
-                      {.key = "field",
-                       .kind = Kind::text,
-                       .default_value = "u",
-                       .help = "what is measured: u, or the second unknown: log_permeability "
-                               "(darcy_inverse), source, reaction, log_diffusion (elliptic)"}}};
-}
-
 void check_time(const Node&, const Node& root, Diagnostics& diagnostics) {
   const std::string& name = root["equation"]["name"].text();
   const bool given = root["time"].present();
@@ -267,12 +239,6 @@ void check_predict(const Node&, const Node& root, Diagnostics& diagnostics) {
   diagnostics.error(grid, fmt::format("found {} numbers in dimension {}; give one number, or one "
                                       "per axis",
                                       sizes, dimension));
-}
-
-void check_data(const Node&, const Node& root, Diagnostics& diagnostics) {
-  if (!root["data"].present() || root["equation"]["name"].text() != "burgers") return;
-  diagnostics.error(root["data"],
-                    "measurements have no time, so burgers takes none; remove the section");
 }
 
 void check_refine(const Node&, const Node& root, Diagnostics& diagnostics) {
@@ -421,15 +387,6 @@ TimeSpec time_from(const Node& node) {
           .newton_steps = static_cast<int>(node["newton_steps"].integer())};
 }
 
-DataSpec data_from(const Node& node) {
-  const auto file = node["file"].path();
-  return {.points = {file, node["points"].text(), {}},
-          .values = {file, node["values"].text(), {}},
-          .noise = node["noise"].real(),
-          .of_second = node["field"].text() != "u",
-          .where = node.mark().text() + ": " + node.key_path()};
-}
-
 }  // namespace
 
 const input::Schema& schema() {
@@ -464,7 +421,7 @@ Problem problem_from(const input::Deck& deck) {
   if (deck["time"].present()) problem.time = time_from(deck["time"]);
   if (deck["posterior"].present()) problem.posterior = posterior_from(deck["posterior"]);
   if (!deck["data"].present()) return problem;
-  for (const Node& node : deck["data"].items()) problem.data.push_back(data_from(node));
+  read_data(deck["data"], problem);
   return problem;
 }
 

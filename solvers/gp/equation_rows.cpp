@@ -12,12 +12,17 @@ Functional value_of_second() {
 }
 
 RowWeights equation_rows(const Pattern& pattern, const RowLayout& layout, const Equation& equation,
-                         const MeasuredFunctional& measured) {
+                         const MeasuredFunctional& measured,
+                         const std::array<FunctionalKinds, 2>& measured_kinds) {
   const auto rows = static_cast<std::size_t>(layout.local());
   RowWeights weights;
-  allocate(weights, equation.kinds(), pattern.dimension, rows);
+  const auto joined = [](const FunctionalKinds& a, const FunctionalKinds& b) {
+    return FunctionalKinds{a.laplacian || b.laplacian, a.gradient || b.gradient,
+                           a.hessian || b.hessian};
+  };
+  allocate(weights, joined(equation.kinds(), measured_kinds[0]), pattern.dimension, rows);
   if (const auto second = equation.second()) {
-    allocate(weights.second, second->kinds, pattern.dimension, rows);
+    allocate(weights.second, joined(second->kinds, measured_kinds[1]), pattern.dimension, rows);
   }
   std::size_t interior = 0;
   for (std::size_t p = 0; p < pattern.ids.size(); ++p) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 
@@ -20,7 +21,9 @@ Functional value_of_second();
 
 /// Local. The weights of all local rows: the state rows of the equation, prepared at the interior
 /// points of the pattern in their order there, and one row for every other point.
+/// `measured_kinds`: weights that those have, of u and of the second unknown.
 RowWeights equation_rows(const Pattern& pattern, const RowLayout& layout, const Equation& equation,
-                         const MeasuredFunctional& measured);
+                         const MeasuredFunctional& measured,
+                         const std::array<FunctionalKinds, 2>& measured_kinds = {});
 
 }  // namespace mensura::gp

@@ -221,7 +221,7 @@ void GaussNewton::evaluate(Vec x, Vec f) {
 }
 
 // Collective. Norm of a change over that of the mean; the larger one of the unknown fields. Values
-// of u alone are its first row at every point (data points may hold values of the second field),
+// of u alone are its first row at boundary and interior (data points may hold other functionals),
 // those of the second its row at interior points.
 double GaussNewton::relative_size(const double* change) const {
   const auto second = equation_.second();
@@ -232,7 +232,7 @@ double GaussNewton::relative_size(const double* change) const {
   };
   for (std::size_t p = 0; p < static_cast<std::size_t>(pattern_.own); ++p) {
     const auto first = static_cast<std::size_t>(layout_.first[p]);
-    if (!second || pattern_.kind(p) != PointKind::data) add(0, first);
+    if (pattern_.kind(p) != PointKind::data) add(0, first);
     if (!second || pattern_.kind(p) != PointKind::interior) continue;
     add(1, first + static_cast<std::size_t>(second->row));
   }

@@ -24,11 +24,15 @@ constexpr int variance_solves = 2;
 }  // namespace
 
 bool HyperFit::wanted(const Problem& problem) {
-  return problem.hyper.has_value() || (!problem.data.empty() && !problem.variance);
+  const bool exact = problem.data.empty() && problem.averages.empty();
+  return problem.hyper.has_value() || (!exact && !problem.variance);
 }
 
 HyperFit::HyperFit(Problem& problem, System& system, const parallel::Communicator& comm)
-    : problem_(problem), system_(system), comm_(comm), exact_(problem.data.empty()) {
+    : problem_(problem),
+      system_(system),
+      comm_(comm),
+      exact_(problem.data.empty() && problem.averages.empty()) {
   if (problem.hyper) {
     spec_ = *problem.hyper;
   } else {
@@ -85,7 +89,8 @@ bool HyperFit::solve(run::Context& context, SolveReport& report) {
   const auto lengths = values_of(problem_).lengths;
   std::unique_ptr<GaussNewton> newton;  // outlives an exception: its objects are destroyed in order
   try {
-    if (*factored_ != lengths) {
+    // The noise of averages is part of their conditioner.
+    if (*factored_ != lengths || !problem_.averages.empty()) {
       factored_->clear();
       system_.make_conditioner(context);
       factored_ = lengths;
@@ -117,7 +122,7 @@ bool HyperFit::solve(run::Context& context, SolveReport& report) {
 
 double HyperFit::evidence_scale(const SolveReport& report) const {
   if (!profiled_) return problem_.variance.value_or(1);
-  return best_scale(system_.points(), report.quadratic);
+  return best_scale(system_.measurements(), report.quadratic);
 }
 
 HyperEvaluation HyperFit::evaluate(const std::vector<double>& at, run::Context& context) {
@@ -134,7 +139,7 @@ HyperEvaluation HyperFit::evaluate(const std::vector<double>& at, run::Context& 
     return evaluation;
   }
   const Evidence evidence =
-      evidence_of(system_.points(), report.quadratic, determinant, evidence_scale(report));
+      evidence_of(system_.measurements(), report.quadratic, determinant, evidence_scale(report));
   if (!std::isfinite(evidence.value)) {
     failure_.emplace(parallel::ExitCode::numerical,
                      "the evidence is not finite: all data are zero");
@@ -154,8 +159,8 @@ void HyperFit::prepare_start(run::Context& context) {
   std::vector<HyperSpec::Bounds> bounds;
   bool variance = false;
   for (const HyperParameter& parameter : parameters_) {
-    bounds.push_back(
-        bounds_of(parameter, problem_, spec_, extents, static_cast<double>(system_.points()), {}));
+    bounds.push_back(bounds_of(parameter, problem_, spec_, extents,
+                               static_cast<double>(system_.measurements()), {}));
     variance = variance || parameter.kind == HyperParameter::Kind::variance;
   }
   const std::size_t which = starts_.size();
@@ -168,7 +173,7 @@ void HyperFit::prepare_start(run::Context& context) {
       SolveReport report;
       good = solve(context, report);
       if (good && report.quadratic > 0) {
-        values.variance = best_scale(system_.points(), report.quadratic);
+        values.variance = best_scale(system_.measurements(), report.quadratic);
       }
     }
   }
@@ -192,7 +197,7 @@ void HyperFit::make_search() {
   const auto extents = extents_of(comm_, system_.pattern());
   for (const HyperParameter& parameter : parameters_) {
     const auto [low, high] = bounds_of(parameter, problem_, spec_, extents,
-                                       static_cast<double>(system_.points()), variances);
+                                       static_cast<double>(system_.measurements()), variances);
     lower.push_back(std::log(low));
     upper.push_back(std::log(high));
   }
@@ -275,7 +280,8 @@ void HyperFit::conclude(run::Context& context) {
         value_of(values_of(problem_), parameters_[i])));
   }
   finished_ = true;
-  if (*factored_ != values_of(problem_).lengths) system_.make_conditioner(context);
+  if (*factored_ != values_of(problem_).lengths || !problem_.averages.empty())
+    system_.make_conditioner(context);
   system_.conditioner().remember({});
 }
 

@@ -163,7 +163,7 @@ std::optional<output::Value> HyperFit::profiled_variance() const {
   if (!profiled_) return std::nullopt;
   const HyperOptimum& optimum = *search_->optimum();
   const std::size_t n = parameters_.size();
-  double variance = 2 / static_cast<double>(system_.points());
+  double variance = 2 / static_cast<double>(system_.measurements());
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < n; ++j) {
       variance += optimum.scale_slope[i] * optimum.covariance[i * n + j] * optimum.scale_slope[j];

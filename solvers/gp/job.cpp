@@ -133,7 +133,7 @@ double GpJob::quadratic() const {
 
 // Of the prior.
 double GpJob::scale() const {
-  return problem_.variance.value_or(best_scale(system_.points(), quadratic()));
+  return problem_.variance.value_or(best_scale(system_.measurements(), quadratic()));
 }
 
 // Collective. Wrong options of PETSc's solvers, before they are needed.
@@ -457,7 +457,8 @@ void GpJob::record(output::Record& record) const {
 
 void GpJob::record_evidence(output::Record& record) const {
   if (solved_) {
-    record.add_result(describe(evidence_of(system_.points(), quadratic(), determinant_, scale())));
+    record.add_result(
+        describe(evidence_of(system_.measurements(), quadratic(), determinant_, scale())));
   } else {
     record.add_result({{"name", "log_evidence"},
                        {"value", output::Value()},

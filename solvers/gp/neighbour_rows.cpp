@@ -33,7 +33,7 @@ NeighbourRows::NeighbourRows(const parallel::Communicator& comm, const Pattern& 
            r < static_cast<std::size_t>(layout.first[p + 1]); ++r) {
         std::size_t kind = 0;
         const auto copy = [&](const std::vector<double>& values) {
-          if (used_[kind++] != 0) *to++ = values[r];
+          if (used_[kind++] != 0) *to++ = values.empty() ? 0.0 : values[r];
         };
         each_kind(copy, weights);
       }

@@ -43,38 +43,18 @@ void keep_first(std::vector<Pair>& pairs) {
   if (pairs.size() > named_pairs) pairs.resize(named_pairs);
 }
 
-/// Ranges of ids, and which of them are of the first block.
-struct Sets {
-  std::vector<std::int64_t> offsets;
-  std::uint64_t first_block = 1;  ///< bit l: set l
-
-  explicit Sets(const PointSet& points)
-      : offsets{0, points.counts[0], points.counts[0] + points.counts[1]} {
-    for (std::size_t i = 0; i < points.data_precise.size(); ++i) {
-      // Sets beyond the engine's 64 are ordered with the interior; no answer depends on it.
-      const std::size_t label = offsets.size() - 1;
-      if (label >= 63) break;
-      offsets.push_back(offsets.back() + points.data_counts[i]);
-      if (points.data_precise[i] != 0) first_block |= std::uint64_t{1} << label;
-    }
-    if (offsets.back() < points.total() || offsets.size() == 3) offsets.push_back(points.total());
-  }
-  bool in_first_block(std::uint64_t id) const {
-    return (first_block >> points::label_of(id, offsets) & 1U) != 0;
-  }
-};
-
 /// Visits the sites of the neighbour engine. The engine's squared distances are those of
 /// order_distance2: products and sums in axis order, not fused.
 class Collector {
  public:
-  Collector(const Sets& sets, int dimension, int k) : sets_(sets), k_(static_cast<std::size_t>(k)) {
+  Collector(std::int64_t boundary, int dimension, int k)
+      : boundary_(static_cast<std::uint64_t>(boundary)), k_(static_cast<std::size_t>(k)) {
     blocks_.first.dimension = blocks_.second.dimension = dimension;
   }
 
   void add(std::span<const double> position, std::uint64_t id,
            std::span<const points::Neighbour> nearest_first) {
-    const bool first = sets_.in_first_block(id);
+    const bool first = id < boundary_;
     BlockPoints& block = first ? blocks_.first : blocks_.second;
     block.coordinates.insert(block.coordinates.end(), position.begin(), position.end());
     block.ids.push_back(id);
@@ -105,7 +85,7 @@ class Collector {
   }
 
  private:
-  const Sets& sets_;
+  std::uint64_t boundary_;
   std::size_t k_;
   Blocks blocks_;
 };
@@ -114,8 +94,7 @@ class Collector {
 /// second block, the k nearest ones of the first.
 Blocks distribute(const Communicator& comm, PointSet points, int k,
                   const std::function<void()>& poll) {
-  const Sets sets(points);
-  Collector collector(sets, points.dimension, k);
+  Collector collector(points.counts[0], points.dimension, k);
   const std::int64_t total = points.total();
   if (total < 2) {  // no neighbours to search for
     for (std::size_t i = 0; i < points.ids.size(); ++i) {
@@ -130,9 +109,9 @@ Blocks distribute(const Communicator& comm, PointSet points, int k,
                                  {.dimension = points.dimension,
                                   .coordinates = std::move(points.coordinates),
                                   .ids = std::move(points.ids),
-                                  .offsets = sets.offsets},
+                                  .offsets = {0, points.counts[0], points.total()}},
                                  neighbours);
-  const points::Request nearest_first{.labels = sets.first_block, .neighbours = neighbours};
+  const points::Request nearest_first{.labels = 1, .neighbours = neighbours};
   engine.search(
       {&nearest_first, 1}, ~std::uint64_t{0}, 0, 1,
       [&](const points::Neighbourhood& site) {
@@ -237,6 +216,14 @@ OrderedPoints maximin_order(const Communicator& comm, PointSet points, int k,
   order_block(comm, std::move(blocks.first), 0, k, poll, result);
   order_block(comm, std::move(blocks.second), 1, k, poll, result);
   return result;
+}
+
+void put_data_last(OrderedPoints& ordered, double reach) {
+  for (OrderKey& key : ordered.keys) {
+    if (ordered.points.kind(key.id) != PointKind::data) continue;
+    key.block = 2;
+    key.scale2 *= reach * reach;
+  }
 }
 
 }  // namespace mensura::gp

@@ -21,9 +21,6 @@ struct PointSet {
   std::vector<double> coordinates;          ///< row-major, ids.size() x dimension
   std::vector<std::uint64_t> ids;           ///< any order, any distribution
   std::vector<std::int64_t> data_counts{};  ///< global number of points of each data entry
-  /// Of each data entry: 1 when its noise is small, so that the elimination order takes its points
-  /// with those of the boundary; empty: none.
-  std::vector<std::uint8_t> data_precise{};
 
   std::int64_t total() const noexcept { return counts[0] + counts[1] + counts[2]; }
   PointKind kind(std::uint64_t id) const noexcept {

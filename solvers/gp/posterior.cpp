@@ -225,7 +225,8 @@ std::vector<Eight> Posterior::normal_rows(const parallel::Stream& stream,
 }
 
 void Posterior::draw(std::int64_t block, const std::function<void()>& poll) {
-  const parallel::Stream noise(seed_, "posterior", "noise");
+  const parallel::Stream noise(seed_, "posterior", "noise"), errors(seed_, "posterior", "averages");
+  const auto sample = [&](std::size_t l) { return static_cast<std::uint64_t>(8 * block) + l; };
   const auto points = static_cast<std::size_t>(pattern_.own);
   std::vector<Eight> rows = normal_rows({seed_, "posterior", "prior"}, block);
   std::vector<Eight> values(points), known(rows.size());
@@ -235,12 +236,17 @@ void Posterior::draw(std::int64_t block, const std::function<void()>& poll) {
     if (noise_[p] == 0) continue;
     const double deviation = std::sqrt(noise_[p]);
     values[p] = values[p] + eight_from([&](std::size_t l) {
-                  return deviation *
-                         noise.normal(pattern_.ids[p], static_cast<std::uint64_t>(8 * block) + l);
+                  return deviation * noise.normal(pattern_.ids[p], sample(l));
                 });
   }
+  auto beside = conditioner_.measure_beside(rows);
+  for (std::size_t i = 0; i < beside.size(); ++i) {
+    const double deviation = std::sqrt(conditioner_.noise_beside()[i]);
+    beside[i] = beside[i] +
+                eight_from([&](std::size_t l) { return deviation * errors.normal(i, sample(l)); });
+  }
   report_.iterations.push_back(
-      conditioner_.condition_block(values, known, sample_tolerance(), poll).iterations);
+      conditioner_.condition_all(values, beside, known, sample_tolerance(), poll).iterations);
   for (std::size_t r = 0; r < rows.size(); ++r) rows[r] = rows[r] - known[r];
   std::vector<Eight> found = targets_.values(rows);
   if (by_modes()) regress(rows, found);

@@ -3,11 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "gp/certificate.hpp"
 #include "gp/equation.hpp"
 #include "gp/mean.hpp"
+#include "gp/updated_conditioner.hpp"
 
 namespace mensura::gp {
 
@@ -23,11 +25,25 @@ constexpr double bytes_per_nonzero = 12;
 // Lanczos vectors of the log determinant: blocks of eight for about a dozen steps.
 constexpr double determinant_bytes = 12 * 64;
 
+double columns_of(const Problem& problem, int dimension) {
+  const auto d = static_cast<std::size_t>(dimension);
+  return columns_by_dimension[d] * std::pow(problem.factor.radius, dimension) *
+         std::pow(problem.factor.neighbours, 0.5 * dimension);
+}
+
 }  // namespace
+
+double data_reach(const Problem& problem, const CollocationSize& size) {
+  constexpr double most = 4, most_data = 300;
+  const auto data = static_cast<double>(size.counts[2]);
+  if (data == 0) return 1;
+  const double part = data / (static_cast<double>(size.counts[0] + size.counts[1]) + data);
+  const double near = part * columns_of(problem, size.dimension);
+  return std::clamp(std::pow(most_data / near, 1.0 / size.dimension), 1.0, most);
+}
 
 Footprint footprint(const Problem& problem, const CollocationSize& size, int ranks) {
   Footprint result;
-  const auto d = static_cast<std::size_t>(size.dimension);
   const double points = static_cast<double>(size.counts[0] + size.counts[1] + size.counts[2]);
   const int rows = make_equation(problem.equation, size.dimension)->state_rows();
   result.rows = size.counts[0] + size.counts[1] * rows + size.counts[2];
@@ -36,21 +52,26 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
     result.bytes_per_rank = static_cast<std::int64_t>(8 * points * points + 200 * points);
     return result;
   }
-  const double power = 0.5 * static_cast<double>(d);
-  const double columns = columns_by_dimension[d] *
-                         std::pow(problem.factor.radius, static_cast<double>(d)) *
-                         std::pow(problem.factor.neighbours, power);
+  const double columns = columns_of(problem, size.dimension);
   // A factor is triangular: where all see all, a row has half of the others and itself.
   const auto total = static_cast<double>(result.rows);
   result.nonzeros_per_row = std::min(columns * rows, 0.5 * (total + 1));
-  const double nonzeros =
+  double nonzeros =
       result.nonzeros_per_row * total + std::min(columns, 0.5 * (points + 1)) * points;
+  // Columns of data hold other data and, through their supernodes, more of the points around.
+  if (size.counts[2] > 0) {
+    const auto data = static_cast<double>(size.counts[2]);
+    const double far = columns * std::pow(data_reach(problem, size), size.dimension);
+    nonzeros += 2 * data * std::min(total, 3 * columns * rows + far * data / points);
+  }
   const double block = std::min(2 * columns * rows, total);
   result.bytes_per_rank =
       static_cast<std::int64_t>((bytes_per_nonzero * nonzeros +
                                  (bytes_per_point + determinant_bytes + 120.0 * rows) * points) /
                                     ranks +
                                 sizeof(double) * block * block);
+  result.bytes_per_rank +=
+      static_cast<std::int64_t>(UpdatedConditioner::bytes(result.rows, size.averages, ranks));
   if (!problem.predict.grid.empty() || problem.predict.points) {
     const auto share = static_cast<std::int64_t>(points / ranks);
     result.bytes_per_rank += static_cast<std::int64_t>(
@@ -92,6 +113,11 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
   prediction.lines.push_back(
       fmt::format("{} functionals, about {:.0f} nonzeros per row of the factor", need.rows,
                   need.nonzeros_per_row));
+  if (size.averages > 0) {
+    prediction.lines.push_back(
+        fmt::format("{} averages: {} solves of eight systems for each of about {} steps",
+                    size.averages, (size.averages + 7) / 8, 5));
+  }
   if (problem.certify) {
     prediction.checkpoint_bytes += Certificate::bytes(points, rows);
     prediction.lines.push_back(fmt::format(

@@ -18,6 +18,10 @@ struct Footprint {
 /// Local. Estimate from counts measured on grids (reference gp_pde 3.2; scaling/README.md).
 Footprint footprint(const Problem& problem, const CollocationSize& size, int ranks);
 
+/// Local. How much farther than collocation points the data reach in the pattern: four times, but
+/// not so far that each sees more than a few hundred of the others (put_data_last()). At least one.
+double data_reach(const Problem& problem, const CollocationSize& size);
+
 /// Local. Bytes that a checkpoint holds of the points, all ranks: state, mean, and what conjugate
 /// gradients remember.
 std::int64_t state_bytes(std::int64_t points, int state_rows);

@@ -25,6 +25,10 @@ std::string input_files(const Problem& problem) {
     add(data.points);
     add(data.values);
   }
+  for (const AverageSpec& average : problem.averages) {
+    add(average.centres);
+    add(average.values);
+  }
   const EquationSpec& equation = problem.equation;
   for (const FieldSpec* field : {&equation.diffusion, &equation.source, &equation.boundary}) {
     if (field->file) add(*field->file);

@@ -104,11 +104,27 @@ struct TimeSpec {
   int newton_steps = 2;  ///< most Gauss-Newton steps per time step
 };
 
-/// Noisy values of u, or of the second unknown, at points.
+/// What is measured of a field at a point.
+enum class Measured { value, derivative, laplacian };
+
+/// Noisy measurements of u, or of the second unknown, at points.
 struct DataSpec {
   input::FileSource points{};
   input::FileSource values{};
   double noise = 0;  ///< standard deviation, > 0
+  bool of_second = false;
+  std::string where{};
+  Measured functional = Measured::value;
+  std::vector<double> direction{};  ///< of a derivative, one component per axis; any length > 0
+};
+
+/// Noisy averages of u, or of the second unknown, over a region around each centre.
+struct AverageSpec {
+  input::FileSource centres{};
+  input::FileSource values{};
+  double noise = 0;           ///< standard deviation, > 0
+  std::vector<double> box{};  ///< full widths, one per axis; empty: a ball
+  double radius = 0;          ///< of the ball
   bool of_second = false;
   std::string where{};
 };
@@ -155,6 +171,7 @@ struct Problem {
   std::optional<TimeSpec> time{};
   std::vector<DataSpec> data{};
   std::optional<HyperSpec> hyper{};
+  std::vector<AverageSpec> averages{};
   PredictSpec predict{};
   bool certify = false;  ///< the last linear system's residual under the exact covariance
   std::optional<PosteriorSpec> posterior{};

@@ -53,8 +53,7 @@ class SparseConditioner final : public Conditioner {
                                       const std::function<void()>& poll) override;
   double nonzeros_per_row() const override;
   void record(output::Value& entry) const override;
-  /// Local. False when options replace the convergence test: all solves are complete then.
-  bool adapts() const noexcept { return own_test_; }
+  bool adapts() const noexcept override { return own_test_; }
 
  private:
   struct Callbacks;  // what PETSc calls

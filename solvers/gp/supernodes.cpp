@@ -21,7 +21,8 @@ SupernodeRule::SupernodeRule(const parallel::Communicator& comm, const OrderedPo
   const auto d = static_cast<std::size_t>(dimension_);
   std::array<double, 3> lower{infinity, infinity, infinity};
   std::array<double, 3> upper{-infinity, -infinity, -infinity};
-  std::array<double, 2> largest{0, 0}, smallest{infinity, infinity};
+  std::array<double, order_blocks> largest{}, smallest{};
+  smallest.fill(infinity);
   for (std::size_t i = 0; i < ordered.keys.size(); ++i) {
     for (std::size_t a = 0; a < d; ++a) {
       lower[a] = std::min(lower[a], ordered.points.coordinates[i * d + a]);
@@ -38,7 +39,7 @@ SupernodeRule::SupernodeRule(const parallel::Communicator& comm, const OrderedPo
   comm.min(smallest);
   lower_ = lower;
   for (std::size_t a = 0; a < d; ++a) extent_[a] = std::max(upper[a] - lower[a], 0.0);
-  for (std::size_t block = 0; block < 2; ++block) {
+  for (std::size_t block = 0; block < order_blocks; ++block) {
     double length = largest[block] > 0 ? std::sqrt(largest[block]) : 1.0;
     const double least = std::isfinite(smallest[block]) ? std::sqrt(smallest[block]) : length;
     auto& lengths = lengths_[block];

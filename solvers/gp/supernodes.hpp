@@ -39,7 +39,7 @@ class SupernodeRule {
   int dimension_;
   double cell_;
   std::array<double, 3> lower_{}, extent_{};
-  std::array<std::vector<double>, 2> lengths_;  // by block: level lengths, descending
+  std::array<std::vector<double>, order_blocks> lengths_;  // by block: level lengths, descending
 };
 
 }  // namespace mensura::gp

@@ -12,6 +12,7 @@
 #include "gp/field.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
+#include "gp/updated_conditioner.hpp"
 #include "output/dataset_reader.hpp"
 #include "output/memory.hpp"
 #include "run/timers.hpp"
@@ -20,8 +21,32 @@ namespace mensura::gp {
 
 namespace {
 
-// Variance of data's noise, over that of the prior, up to which they count as precise.
-constexpr double precise_noise = 1e-3;
+// The functional that an entry of data measures.
+Functional functional_of(const DataSpec& data) {
+  FieldFunctional f;
+  if (data.functional == Measured::value) f.value = 1;
+  if (data.functional == Measured::laplacian) f.laplacian = 1;
+  if (data.functional == Measured::derivative) {
+    double length = 0;
+    for (const double component : data.direction) length = std::hypot(length, component);
+    for (std::size_t a = 0; a < data.direction.size(); ++a) {
+      f.gradient[a] = data.direction[a] / length;
+    }
+  }
+  if (data.of_second) return {.second = f};
+  return {.value = f.value, .laplacian = f.laplacian, .gradient = f.gradient};
+}
+
+// Which weights the data have, of u and of the second unknown.
+std::array<FunctionalKinds, 2> kinds_of(const std::vector<DataSpec>& data) {
+  std::array<FunctionalKinds, 2> kinds;
+  for (const DataSpec& entry : data) {
+    FunctionalKinds& of = kinds[entry.of_second ? 1 : 0];
+    of.laplacian = of.laplacian || entry.functional == Measured::laplacian;
+    of.gradient = of.gradient || entry.functional == Measured::derivative;
+  }
+  return kinds;
+}
 
 // Axes are made comparable by powers of two, which change no bit of a coordinate's mantissa.
 std::vector<double> axis_scale_of(const Problem& problem, int dimension) {
@@ -32,17 +57,6 @@ std::vector<double> axis_scale_of(const Problem& problem, int dimension) {
     scale.push_back(std::ldexp(1.0, static_cast<int>(std::lround(std::log2(shortest / length)))));
   }
   return scale;
-}
-
-std::vector<std::uint8_t> precise_data(const Problem& problem) {
-  const Prior prior = problem.priors();
-  std::vector<std::uint8_t> precise;
-  for (const DataSpec& data : problem.data) {
-    const double variance =
-        prior_variance(data.of_second ? *prior.second : prior.first) * problem.variance.value_or(1);
-    precise.push_back(data.noise * data.noise <= precise_noise * variance ? 1 : 0);
-  }
-  return precise;
 }
 
 }  // namespace
@@ -79,6 +93,9 @@ void System::order(run::Context& context) {
   PointSet points;
   {
     const auto phase = context.timers.phase("points");
+    if (!problem_.averages.empty()) {
+      averages_ = std::make_shared<Averages>(comm_, problem_, dimension_);
+    }
     points = make_points(comm_, problem_, context.poll);
   }
   counts_ = points.counts;
@@ -86,7 +103,6 @@ void System::order(run::Context& context) {
                           counts_[1],
                           counts_[2] > 0 ? fmt::format(", {} with data", counts_[2]) : ""));
   axis_scale_ = axis_scale_of(problem_, dimension_);
-  data_precise_ = precise_data(problem_);
   const auto d = static_cast<std::size_t>(dimension_);
   for (std::size_t i = 0; i < points.coordinates.size(); ++i) {
     points.coordinates[i] *= axis_scale_[i % d];
@@ -95,19 +111,22 @@ void System::order(run::Context& context) {
   description.dimension = points.dimension;
   description.counts = points.counts;
   description.data_counts = points.data_counts;
-  points.data_precise = data_precise_;
   const auto phase = context.timers.phase("ordering");
   ordered_ = maximin_order(
       comm_, std::move(points), problem_.factor.neighbours,
       [&](std::uint64_t id) { return name_of_point(problem_, description, id); }, context.poll);
+  put_data_last(ordered_, data_reach(problem_, size));
   rounds_ = ordered_.rounds;
   context.log(fmt::format("maximin order with {} neighbours in {} rounds",
                           problem_.factor.neighbours, rounds_));
 }
 
+std::int64_t System::measurements() const noexcept {
+  return points() + (averages_ ? static_cast<std::int64_t>(averages_->count()) : 0);
+}
+
 bool System::order_is_stale() const {
-  return axis_scale_of(problem_, dimension_) != axis_scale_ ||
-         precise_data(problem_) != data_precise_;
+  return axis_scale_of(problem_, dimension_) != axis_scale_;
 }
 
 void System::start_over() {
@@ -146,8 +165,9 @@ void System::prepare_equation(run::Context& context) {
   }
   equation_->prepare(comm_, interior);
   layout_ = make_layout(comm_, *pattern_, {1, equation_->state_rows(), 1});
-  weights_ = equation_rows(*pattern_, layout_, *equation_,
-                           [&](std::uint64_t id) { return measured_functional(id); });
+  weights_ = equation_rows(
+      *pattern_, layout_, *equation_, [&](std::uint64_t id) { return measured_functional(id); },
+      kinds_of(problem_.data));
   take_fingerprint();
 }
 
@@ -155,9 +175,7 @@ void System::prepare_equation(run::Context& context) {
 Functional System::measured_functional(std::uint64_t id) const {
   std::int64_t row = static_cast<std::int64_t>(id) - counts_[0] - counts_[1];
   for (std::size_t i = 0; i < data_counts_.size() && row >= 0; ++i) {
-    if (row < data_counts_[i]) {
-      return problem_.data[i].of_second ? value_of_second() : value_of_u();
-    }
+    if (row < data_counts_[i]) return functional_of(problem_.data[i]);
     row -= data_counts_[i];
   }
   return value_of_u();
@@ -186,10 +204,18 @@ void System::take_fingerprint() {
       if (!problem_.time) row.push_back(equation_->linearise(interior, state, weights));
       row.insert(row.end(), state.begin(), state.end());
       ++interior;
+    } else if (pattern_->kind(p) == PointKind::data) {
+      const Functional f = measured_functional(pattern_->ids[p]);
+      row.push_back(f.laplacian);
+      row.insert(row.end(), f.gradient.begin(), f.gradient.end());
+      row.push_back(f.second.value);
+      row.push_back(f.second.laplacian);
+      row.insert(row.end(), f.second.gradient.begin(), f.second.gradient.end());
     }
     sum += output::row_hash(static_cast<std::int64_t>(pattern_->ids[p]), row.data(),
                             static_cast<std::int64_t>(row.size()));
   }
+  if (averages_) sum += averages_->fingerprint();
   // The sum is taken in two halves, so that no reduction overflows.
   std::array<std::int64_t, 2> halves{static_cast<std::int64_t>(sum & 0xffffffffU),
                                      static_cast<std::int64_t>(sum >> 32U)};
@@ -257,7 +283,7 @@ void System::measured(double time, std::vector<double>& values, std::vector<doub
 void System::factor(run::Context& context) {
   make_conditioner(context);
   if (problem_.factor.method == FactorMethod::dense) return;
-  if (problem_.solve.warm_start && !dynamic_cast<SparseConditioner&>(*conditioner_).adapts()) {
+  if (problem_.solve.warm_start && !conditioner_->adapts()) {
     context.warn(
         "options replace the convergence test of the conjugate gradients, so that no linear "
         "solve stops early");
@@ -272,11 +298,26 @@ void System::make_conditioner(run::Context& context) {
   if (problem_.factor.method == FactorMethod::dense) {
     conditioner_ = std::make_unique<DenseConditioner>(comm_, *pattern_, layout_, weights_,
                                                       problem_.priors(), problem_.factor.nugget);
+    take_averages(context);
     return;
   }
   conditioner_ =
       std::make_unique<SparseConditioner>(comm_, *pattern_, layout_, weights_, problem_.priors(),
                                           problem_.factor, problem_.solve, context.poll);
+  take_averages(context);
+}
+
+// Collective. Conditions on the averages of the deck, if any, beside the rest.
+void System::take_averages(run::Context& context) {
+  if (!averages_) return;
+  averages_->interpolate(state_rows(), problem_.variance.value_or(1), context.poll);
+  context.log(fmt::format("{} averages", averages_->count()));
+  const Prior prior = problem_.priors();
+  double variance = prior_variance(prior.first);
+  if (prior.second) variance = std::max(variance, prior_variance(*prior.second));
+  conditioner_ =
+      std::make_unique<UpdatedConditioner>(comm_, layout_, std::move(conditioner_), averages_,
+                                           problem_.solve.tolerance, std::sqrt(variance));
 }
 
 void System::record(output::Value& root) const {

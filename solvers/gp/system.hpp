@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "gp/averages.hpp"
 #include "gp/conditioner.hpp"
 #include "gp/equation.hpp"
 #include "gp/pattern.hpp"
@@ -48,6 +49,8 @@ class System {
   const Conditioner& conditioner() const { return *conditioner_; }
   std::span<const double> axis_scale() const { return axis_scale_; }
   std::int64_t points() const noexcept { return counts_[0] + counts_[1] + counts_[2]; }
+  /// One per point, and the averages.
+  std::int64_t measurements() const noexcept;
   int dimension() const noexcept { return dimension_; }
 
   /// Local, once ready. Where Gauss-Newton starts, own rows.
@@ -68,6 +71,7 @@ class System {
   void find_pattern(run::Context& context);
   void prepare_equation(run::Context& context);
   void factor(run::Context& context);
+  void take_averages(run::Context& context);
   Functional measured_functional(std::uint64_t id) const;
   void take_fingerprint();
 
@@ -78,12 +82,12 @@ class System {
   std::array<std::int64_t, 3> counts_{};
   std::vector<std::int64_t> data_counts_;
   std::vector<double> axis_scale_;
-  std::vector<std::uint8_t> data_precise_;
   OrderedPoints ordered_;
   std::int64_t rounds_ = 0;
   std::unique_ptr<Pattern> pattern_;
   RowLayout layout_;
   RowWeights weights_;
+  std::shared_ptr<Averages> averages_;  // shared with the conditioner; or none
   std::unique_ptr<Equation> equation_;
   std::unique_ptr<Conditioner> conditioner_;
   std::uint64_t fingerprint_ = 0;

@@ -64,15 +64,24 @@ std::vector<double> values(const std::vector<double>& points, int power) {
   return result;
 }
 
-// The solution with independent normal errors (Box-Muller; the generator's numbers are prescribed
-// by the standard, those of its distributions are not).
-std::vector<double> measured(const std::vector<double>& points, double noise) {
+// With independent normal errors (Box-Muller; the generator's numbers are prescribed by the
+// standard, those of its distributions are not).
+std::vector<double> with_errors(std::vector<double> result, double noise) {
   std::mt19937_64 generator(1);
   const auto uniform = [&] { return (static_cast<double>(generator() >> 11) + 0.5) * 0x1p-53; };
-  auto result = values(points, 1);
   for (double& value : result) {
     const double radius = std::sqrt(-2 * std::log(uniform()));
     value += noise * radius * std::cos(2 * std::numbers::pi * uniform());
+  }
+  return result;
+}
+
+// Derivatives of the solution along (0.6, 0.8).
+std::vector<double> slopes(const std::vector<double>& points) {
+  std::vector<double> result;
+  for (std::size_t i = 0; i < points.size(); i += 2) {
+    const double x = points[i], y = points[i + 1];
+    result.push_back(std::exp(x) * (0.6 * std::cos(y) - 0.8 * std::sin(y)));
   }
   return result;
 }
@@ -100,7 +109,12 @@ int main(int argc, char** argv) {
   file.replicated("/exact", values(stations, 1));
   const auto sites = scaled(inside(440, 10001), size);
   write_points(file, "/sites", sites);
-  file.replicated("/measured", measured(sites, 0.01));  // noise 0.01 of a range of about 3
+  file.replicated("/measured", with_errors(values(sites, 1), 0.01));  // of a range of about 3
+  // The mean of a harmonic function over a disk is its value in the centre.
+  const auto inner = scaled(inside(200, 20001), 0.8 * size);
+  write_points(file, "/inner", inner);
+  file.replicated("/slopes", with_errors(slopes(inner), 0.03));
+  file.replicated("/averages", with_errors(values(inner, 1), 0.01));
   auto broken = interior;
   broken[2 * 17] = broken[2 * 5];  // row 17 repeats row 5
   broken[2 * 17 + 1] = broken[2 * 5 + 1];

@@ -20,8 +20,7 @@ struct Cloud {
   int dimension = 2;
   std::array<std::int64_t, 3> counts{};
   std::vector<double> coordinates;
-  std::vector<std::int64_t> data_counts{};   ///< of the entries of data that are told apart
-  std::vector<std::uint8_t> data_precise{};  ///< as in gp::PointSet
+  std::vector<std::int64_t> data_counts{};  ///< of the entries of data that are told apart
 
   std::int64_t size() const { return counts[0] + counts[1] + counts[2]; }
   const double* row(std::int64_t i) const { return coordinates.data() + i * dimension; }
@@ -62,9 +61,8 @@ inline Cloud grid_cloud(int dimension, int side) {
 }
 
 /// Adds an entry of data, its points uniform in the unit cube.
-inline void add_data(Cloud& cloud, std::int64_t count, std::uint64_t seed, bool precise = false) {
+inline void add_data(Cloud& cloud, std::int64_t count, std::uint64_t seed) {
   cloud.data_counts.push_back(count);
-  cloud.data_precise.push_back(precise ? 1 : 0);
   const Cloud data = random_cloud(cloud.dimension, {0, 0, count}, seed);
   cloud.counts[2] += count;
   cloud.coordinates.insert(cloud.coordinates.end(), data.coordinates.begin(),
@@ -73,7 +71,7 @@ inline void add_data(Cloud& cloud, std::int64_t count, std::uint64_t seed, bool 
 
 /// This rank's block of the cloud.
 inline gp::PointSet part(const Cloud& cloud, const parallel::Communicator& comm) {
-  gp::PointSet points{cloud.dimension, cloud.counts, {}, {}, cloud.data_counts, cloud.data_precise};
+  gp::PointSet points{cloud.dimension, cloud.counts, {}, {}, cloud.data_counts};
   const std::int64_t n = cloud.size(), ranks = comm.size(), rank = comm.rank();
   for (std::int64_t i = n * rank / ranks; i < n * (rank + 1) / ranks; ++i) {
     points.ids.push_back(static_cast<std::uint64_t>(i));

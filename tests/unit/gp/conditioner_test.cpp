@@ -220,8 +220,8 @@ TEST(Conditioner, FactorsAnewWhenFunctionalsMove) {
     } else {
       EXPECT_GT(gap, 0) << "another preconditioner";
       EXPECT_LE(gap, 1e-6) << "the tolerance times the condition that CG sees";
-      // Measured: 64 against 51, with boundary values that are not scaled beside them.
-      EXPECT_LE(later.report.iterations, 1.5 * static_cast<double>(direct.report.iterations));
+      // Measured: 43 against 21, with boundary values that are not scaled beside them.
+      EXPECT_LE(later.report.iterations, 2.5 * static_cast<double>(direct.report.iterations));
     }
     EXPECT_EQ(used.log_determinant([] {}).value, direct.log_determinant);
   }
@@ -324,8 +324,8 @@ TEST(Conditioner, NoisyDataAtTheUsualRadius) {
   }
 }
 
-// 150 sensors among 31^2 points, half of them with one noise and half with another, ordered as the
-// job orders them (noise up to 0.03 is precise): no level and no mixture needs another factor.
+// 150 sensors among 31^2 points, half of them with one noise and half with another: no level and no
+// mixture needs another factor.
 TEST(Conditioner, AnyNoiseAtTheUsualRadius) {
   const auto comm = Communicator::world();
   const parallel::Stream stream(5, "test", "noise");
@@ -334,7 +334,7 @@ TEST(Conditioner, AnyNoiseAtTheUsualRadius) {
                                 Pair{0.1, 0.1}, Pair{1, 1}, Pair{1e-2, 1}, Pair{1e-3, 1e3}}) {
     SCOPED_TRACE(testing::Message() << "noise " << deviation[0] << " and " << deviation[1]);
     Cloud cloud = grid_cloud(2, 31);
-    for (const std::size_t i : {0U, 1U}) add_data(cloud, 75, 21 + i, deviation[i] < 0.03);
+    for (const std::size_t i : {0U, 1U}) add_data(cloud, 75, 21 + i);
     const SmallSystem system = make_system(comm, cloud, equation, 3);
     gp::Measurements measurements = measure(system, Noise::none);
     measurements.noise.assign(measurements.value.size(), 0.0);
@@ -353,8 +353,8 @@ TEST(Conditioner, AnyNoiseAtTheUsualRadius) {
     // Measured: up to 2e-4, what a radius of three leaves where the answer feels the prior.
     EXPECT_LE(gap, 1e-3);
     EXPECT_LE(a.report.residual, 1e-8);
-    // Measured: 27 to 190. With precise data among the interior points of the order over 500.
-    EXPECT_LE(a.report.iterations, 250);
+    // Measured: 20 to 125. With precise data among the interior points of the order over 500.
+    EXPECT_LE(a.report.iterations, 170);
     if (comm.is_root()) {
       std::printf("noise %g and %g: difference %.1e, %lld iterations\n", deviation[0], deviation[1],
                   gap, static_cast<long long>(a.report.iterations));

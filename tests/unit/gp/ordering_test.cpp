@@ -444,30 +444,28 @@ TEST(OrderNumbers, HashIgnoresTheSignOfZero) {
   EXPECT_NE(gp::coordinate_hash(plus.data(), 2), gp::coordinate_hash(other.data(), 2));
 }
 
-// Precise data come with the boundary's block, other data with the interior's.
-TEST(Ordering, PreciseDataGoWithTheBoundary) {
+// Behind all others, in their own order, with larger scales; the others stay as they are.
+TEST(Ordering, DataCanBePutLast) {
   const auto comm = Communicator::world();
-  const Cloud cloud = random_cloud(2, {20, 100, 30}, 4);  // 10 + 20 data points
-  const auto order = [&](std::array<std::int64_t, 3> counts, std::vector<std::uint8_t> precise) {
-    gp::PointSet points = part(cloud, comm, Deal::blocks);
-    points.counts = counts;
-    if (!precise.empty()) points.data_counts = {10, 20};
-    points.data_precise = std::move(precise);
-    return gather(comm, gp::maximin_order(comm, std::move(points), 3, name_of, [] {}).keys);
-  };
-  const auto blocks_of = [&](const std::vector<OrderKey>& keys, std::uint64_t first) {
-    std::vector<std::uint32_t> blocks;
-    for (const OrderKey& key : keys) {
-      if (key.id >= first) blocks.push_back(key.block);
+  const Cloud cloud = random_cloud(2, {20, 100, 30}, 4);
+  gp::OrderedPoints ordered =
+      gp::maximin_order(comm, part(cloud, comm, Deal::blocks), 3, name_of, [] {});
+  const auto before = gather(comm, ordered.keys);
+  gp::put_data_last(ordered, 4);
+  const auto after = gather(comm, ordered.keys);
+  ASSERT_EQ(before.size(), after.size());
+  std::vector<OrderKey> expected;
+  for (const bool data : {false, true}) {
+    for (OrderKey key : before) {
+      if ((key.id >= 120) != data) continue;
+      if (data) {
+        key.block = 2;
+        key.scale2 *= 16;
+      }
+      expected.push_back(key);
     }
-    return blocks;
-  };
-  EXPECT_EQ(differences(order({20, 100, 30}, {}), order({20, 100, 30}, {0, 0})), 0);
-  const auto mixed = order({20, 100, 30}, {0, 1});
-  EXPECT_EQ(blocks_of(mixed, 130), std::vector<std::uint32_t>(20, 0));
-  EXPECT_EQ(std::ranges::count_if(mixed, [](const OrderKey& key) { return key.block == 0; }), 40);
-  const auto all = order({20, 100, 30}, {1, 1});
-  EXPECT_EQ(blocks_of(all, 120), std::vector<std::uint32_t>(30, 0));
+  }
+  EXPECT_EQ(differences(after, expected), 0);
 }
 
 }  // namespace

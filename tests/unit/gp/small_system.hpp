@@ -101,11 +101,34 @@ inline void set_weights(SmallSystem& system) {
                                      [](std::uint64_t /*id*/) { return gp::value_of_u(); });
 }
 
+/// The data points with ids from `first` on, `count` of them, measure this functional instead of u.
+inline void set_data_functional(SmallSystem& system, std::int64_t first, std::int64_t count,
+                                const gp::Functional& f) {
+  const auto rows = static_cast<std::size_t>(system.layout.local());
+  const auto d = static_cast<std::size_t>(system.pattern.dimension);
+  gp::RowWeights& weights = system.weights;
+  const auto set = [&](std::vector<double>& kind, std::size_t row, double weight) {
+    if (kind.empty() && weight != 0) kind.assign(rows, 0.0);
+    if (!kind.empty()) kind[row] = weight;
+  };
+  for (std::size_t p = 0; p < system.pattern.ids.size(); ++p) {
+    const auto id = static_cast<std::int64_t>(system.pattern.ids[p]);
+    if (id < first || id >= first + count) continue;
+    const auto row = static_cast<std::size_t>(system.layout.first[p]);
+    set(weights.value, row, f.value);
+    set(weights.laplacian, row, f.laplacian);
+    for (std::size_t a = 0; a < d; ++a) set(weights.gradient[a], row, f.gradient[a]);
+    for (std::size_t e = 0; e < d * (d + 1) / 2; ++e) set(weights.hessian[e], row, f.hessian[e]);
+  }
+}
+
 /// Collective.
 inline SmallSystem make_system(const parallel::Communicator& comm, const Cloud& cloud,
                                const gp::EquationSpec& spec, double radius, int k = 3) {
   SmallSystem system;
-  system.pattern = gp::make_pattern(comm, ordered(cloud, comm, k), {.radius = radius}, [] {});
+  gp::OrderedPoints points = ordered(cloud, comm, k);
+  gp::put_data_last(points, 4);
+  system.pattern = gp::make_pattern(comm, std::move(points), {.radius = radius}, [] {});
   system.equation = gp::make_equation(spec, cloud.dimension);
   system.equation->prepare(comm, points_of(system.pattern, gp::PointKind::interior));
   system.layout = gp::make_layout(comm, system.pattern, {1, system.equation->state_rows(), 1});
