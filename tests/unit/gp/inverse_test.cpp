@@ -233,8 +233,8 @@ class Inversion {
 };
 
 Cloud with_data(Cloud cloud, std::int64_t of_u, std::int64_t of_second = 0) {
-  add_data(cloud, of_u, 5, true);
-  if (of_second > 0) add_data(cloud, of_second, 6, true);
+  add_data(cloud, of_u, 5);
+  if (of_second > 0) add_data(cloud, of_second, 6);
   return cloud;
 }
 
