@@ -156,8 +156,8 @@ TEST(Evidence, IsWithinOneNatPerHundredPointsOfTheDenseOne) {
 TEST(Evidence, OfNoisyDataAtAnyScale) {
   const auto comm = Communicator::world();
   Cloud cloud = grid_cloud(2, 19);
-  add_data(cloud, 60, 21, true);
-  add_data(cloud, 60, 22, false);
+  add_data(cloud, 60, 21);
+  add_data(cloud, 60, 22);
   const SmallSystem system = make_system(comm, cloud, equation, 3, 5);
   const auto prior = kernel(gp::Family::matern_7_2, 0.3);
   gp::SparseConditioner sparse(comm, system.pattern, system.layout, system.weights, prior,
@@ -189,7 +189,7 @@ TEST(Evidence, OfNoisyDataAtAnyScale) {
 TEST(Evidence, IsExactWithACompleteFactor) {
   const auto comm = Communicator::world();
   Cloud cloud = grid_cloud(2, 11);
-  add_data(cloud, 40, 21, true);
+  add_data(cloud, 40, 21);
   const SmallSystem system = make_system(comm, cloud, equation, 100);
   const auto prior = kernel(gp::Family::matern_5_2, 0.3);
   gp::SparseConditioner sparse(comm, system.pattern, system.layout, system.weights, prior,
