@@ -7,9 +7,9 @@
 #include <cmath>
 #include <limits>
 
-#include "gp/certificate.hpp"
 #include "gp/complaint.hpp"
 #include "gp/gauss_newton.hpp"
+#include "gp/job_parts.hpp"
 #include "gp/posterior_stage.hpp"
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
@@ -20,32 +20,6 @@
 #include "run/timers.hpp"
 
 namespace mensura::gp {
-
-namespace {
-
-constexpr const char* state_name = "job/state";
-constexpr const char* mean_name = "job/mean";
-constexpr const char* solution_name = "job/solution";
-constexpr const char* factorised_name = "job/factorised";
-constexpr const char* history_name = "job/history";
-constexpr const char* determinant_name = "job/log_determinant";
-constexpr const char* counts_name = "job/counts";
-
-}  // namespace
-
-struct GpJob::HistoryEntry {
-  double time = 0, relative_step = 0, damping = 0, equation_residual = 0;
-  double iterations = 0, residual = 0, quadratic = 0, complete = 1;
-  static constexpr std::size_t width = 8;
-};
-
-// What a checkpoint held, until the set-up is there to take it.
-struct GpJob::Restored {
-  std::vector<double> state, mean, factorised;  // blocks of points x state rows
-  std::vector<double> solution;                 // block of points; empty when there is none
-  std::uint64_t fingerprint = 0;
-  std::unique_ptr<Certificate::Saved> certificate;
-};
 
 GpJob::GpJob(Problem problem, const parallel::Communicator& comm)
     : problem_(std::move(problem)), comm_(comm), system_(problem_, comm) {
@@ -325,150 +299,6 @@ run::Progress GpJob::progress() const {
     progress.line = posterior_->progress();
   }
   return progress;
-}
-
-StateBlocks GpJob::state_blocks() const {
-  return {comm_, system_.pattern(), system_.layout(), system_.equation().state_rows()};
-}
-
-std::int64_t GpJob::checkpoint_bytes() const {
-  if (!system_.ready()) return 1 << 20;
-  return (fit_ ? fit_->checkpoint_bytes() : 0) +
-         state_bytes(system_.points(), system_.equation().state_rows()) +
-         static_cast<std::int64_t>(history_.size() * HistoryEntry::width * 8) +
-         (posterior_ ? posterior_->checkpoint_bytes() : 0) +
-         (certificate_ ? certificate_->checkpoint_bytes() : 0);
-}
-
-void GpJob::save(output::CheckpointWriter& checkpoint) const {
-  if (fit_) fit_->save(checkpoint);
-  if (!newton_) return;
-  std::vector<double> state(mean_.size());
-  if (problem_.time) {
-    state = mean_;
-  } else {
-    newton_->state(state);
-  }
-  const StateBlocks by_id = state_blocks();
-  const std::int64_t width = by_id.width();
-  const parallel::Blocks blocks{system_.points(), comm_.size()};
-  const std::int64_t first = blocks.begin(comm_.rank()) * width, total = system_.points() * width;
-  checkpoint.distributed(state_name, by_id.from_rows(state), first, total);
-  checkpoint.distributed(mean_name, by_id.from_rows(mean_), first, total);
-  if (steps_done_ > 0) {  // there is something for the conditioner of the next run to know
-    const ConditionerMemory memory = system_.conditioner().memory();
-    checkpoint.distributed(solution_name, by_id.from_points(memory.solution),
-                           blocks.begin(comm_.rank()), system_.points());
-    checkpoint.distributed(factorised_name, by_id.from_rows(memory.factorised), first, total);
-  }
-  if (certificate_) certificate_->save(checkpoint);
-  std::vector<double> history;
-  for (const HistoryEntry& entry : history_) {
-    history.insert(history.end(),
-                   {entry.time, entry.relative_step, entry.damping, entry.equation_residual,
-                    entry.iterations, entry.residual, entry.quadratic, entry.complete});
-  }
-  checkpoint.replicated(history_name, history);
-  checkpoint.replicated(determinant_name,
-                        std::vector<double>{determinant_.value, determinant_.standard_error});
-  const std::vector<std::int64_t> counts{steps_done_, solved_ ? 1 : 0, stalled_ ? 1 : 0,
-                                         static_cast<std::int64_t>(system_.fingerprint()), width};
-  checkpoint.replicated(counts_name, counts);
-  if (posterior_) posterior_->save(checkpoint);
-}
-
-void GpJob::load(const output::CheckpointReader& checkpoint) {
-  if (fit_) fit_->load(checkpoint);
-  if (!checkpoint.has(counts_name)) return;  // within the fit
-  const auto counts = checkpoint.integers(counts_name);
-  const auto history = checkpoint.reals(history_name);
-  const auto determinant = checkpoint.reals(determinant_name);
-  parallel::require(
-      counts.size() == 5 && determinant.size() == 2 && history.size() % HistoryEntry::width == 0,
-      "the checkpoint has the shape that save() gave it");
-  steps_done_ = counts[0];
-  // A search that stalled goes on where the limit now allows it.
-  stalled_ = counts[2] != 0 && steps_done_ >= problem_.solve.max_newton;
-  solved_ = counts[1] != 0 && (counts[2] == 0 || stalled_);
-  determinant_ = {determinant[0], determinant[1]};
-  restored_ = std::make_unique<Restored>();
-  restored_->fingerprint = static_cast<std::uint64_t>(counts[3]);
-  const std::int64_t width = counts[4];
-  for (std::size_t i = 0; i < history.size(); i += HistoryEntry::width) {
-    history_.push_back({history[i], history[i + 1], history[i + 2], history[i + 3], history[i + 4],
-                        history[i + 5], history[i + 6], history[i + 7]});
-  }
-  const parallel::Blocks blocks{checkpoint.extent(state_name) / width, comm_.size()};
-  const std::int64_t first = blocks.begin(comm_.rank()) * width;
-  const std::int64_t count = blocks.size(comm_.rank()) * width;
-  restored_->state = checkpoint.reals(state_name, first, count);
-  restored_->mean = checkpoint.reals(mean_name, first, count);
-  if (checkpoint.has(solution_name)) {
-    restored_->solution =
-        checkpoint.reals(solution_name, blocks.begin(comm_.rank()), blocks.size(comm_.rank()));
-    restored_->factorised = checkpoint.reals(factorised_name, first, count);
-  }
-  restored_->certificate = Certificate::load(comm_, checkpoint);
-  if (PosteriorState::in(checkpoint)) {
-    restored_posterior_ = std::make_unique<PosteriorState>(PosteriorState::load(comm_, checkpoint));
-  }
-}
-
-void GpJob::record(output::Record& record) const {
-  system_.record(record.root);
-  if (fit_) fit_->record(record);
-  for (std::size_t i = 0; i < history_.size(); ++i) {
-    const HistoryEntry& entry = history_[i];
-    output::Value::Object object;
-    object.emplace_back("step", static_cast<std::int64_t>(i + 1));
-    if (problem_.time) object.emplace_back("time", entry.time);
-    object.emplace_back("relative_step", entry.relative_step);
-    object.emplace_back("damping", entry.damping);
-    object.emplace_back("equation_residual", entry.equation_residual);
-    object.emplace_back("cg_iterations", static_cast<std::int64_t>(entry.iterations));
-    object.emplace_back("residual", entry.residual);
-    object.emplace_back("complete", static_cast<std::int64_t>(entry.complete));
-    record.add_history(std::move(object));
-  }
-  const auto add = [&](const char* name, output::Value value, const char* status = nullptr) {
-    output::Value::Object entry;
-    entry.emplace_back("name", name);
-    entry.emplace_back("value", std::move(value));
-    if (status != nullptr) entry.emplace_back("status", status);
-    record.add_result(std::move(entry));
-  };
-  if (history_.empty()) return;
-  if (answer_) record_errors(record, *answer_, failed_ && !solved_);
-  const HistoryEntry& last = history_.back();
-  add("residual", last.residual);
-  if (certificate_) certificate_->record(record);
-  record_evidence(record);
-  add("newton_iterations", static_cast<std::int64_t>(history_.size()));
-  std::vector<std::int64_t> iterations;
-  for (const HistoryEntry& entry : history_) {
-    iterations.push_back(static_cast<std::int64_t>(entry.iterations));
-  }
-  add("cg_iterations", output::Value(iterations));
-  if (system_.ready()) {
-    add("nonzeros_per_row", system_.conditioner().nonzeros_per_row());
-  }
-  if (complete_) posterior_->record(record, *answer_);
-}
-
-void GpJob::record_evidence(output::Record& record) const {
-  if (solved_) {
-    record.add_result(
-        describe(evidence_of(system_.measurements(), quadratic(), determinant_, scale())));
-  } else {
-    record.add_result({{"name", "log_evidence"},
-                       {"value", output::Value()},
-                       {"status", "the run ended before the last linear system"}});
-  }
-  const bool fitted = fit_ && fit_->fits_variance();
-  record.add_result(
-      {{"name", "scale"},
-       {"value", scale()},
-       {"method", fitted ? "fitted" : (problem_.variance ? "given" : "largest evidence")}});
 }
 
 }  // namespace mensura::gp

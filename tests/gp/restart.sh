@@ -144,6 +144,18 @@ expect_code 0 "burgers, restart after a kill"
 expect_text "continuing from" "burgers, restart after a kill"
 expect_same_answer burgers killed "burgers, restart after a kill"
 
+# A rank killed among the modes.
+FAULT="slow:seconds=0.5;kill:rank=1:step=$((first + 3))" \
+  start 2 modes-killed --set run.checkpoint_every=00:00:01 modes.yaml
+ended modes-killed
+expect_killed "modes, killed rank"
+run 2 --restart auto --output modes-killed modes.yaml
+expect_code 0 "modes, restart after a kill"
+for field in mean variance samples; do
+  apart=$("$COMPARE" modes/results.h5 "/predict/$field" modes-killed/results.h5 "/predict/$field")
+  expect_true "$apart == 0" "modes, restart after a kill: /predict/$field"
+done
+
 # A folder in use is refused, and the first job goes on unharmed.
 FAULT="slow:seconds=0.7" start 2 busy cubic.yaml
 wait_for busy 'rows'
