@@ -67,7 +67,7 @@ refused 3 cloud.yaml 'domain={disk: {centre: [0, 0], radius: 1}}' cloud.h5 "row 
 # Fields and data.
 refused 3 cloud.yaml equation.source.dataset=/short equation.source "10 rows" "1368 points"
 refused 3 cloud.yaml 'predict={points: {file: cloud.h5, dataset: /nan}}' /nan "row 17, column 1"
-refused 3 cloud.yaml 'predict={points: {file: cloud.h5, dataset: /short}}' /short "dimension 1"
+refused 3 cloud.yaml 'predict={points: {file: cloud.h5, dataset: /short}}' /short "1 column"
 refused 3 cloud.yaml 'data=[{file: cloud.h5, points: /sites, values: /short, noise: 0.1}]' /short
 
 # Files.
