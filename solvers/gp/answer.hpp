@@ -25,6 +25,7 @@ struct PredictedField {
   bool error_known = false;             ///< the deck has an exact solution
   double error_l2 = 0, error_linf = 0;  ///< over the points inside
   // Once the posterior is known, if it is asked for:
+  bool variance_known = false;                 ///< the same on all ranks, with points or without
   std::vector<double> variance{};              ///< NaN outside
   std::vector<std::vector<double>> samples{};  ///< point by point; NaN outside
   double mean_variance = 0;                    ///< over the points inside

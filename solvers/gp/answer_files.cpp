@@ -18,7 +18,7 @@ void write_predicted(output::File& file, const std::string& folder, const Answer
     file.distributed(folder + "/exact", field.exact, here,
                      {"1", fmt::format("exact {} of the deck", field.name)});
   }
-  if (!field.variance.empty()) {
+  if (field.variance_known) {
     file.distributed(
         folder + "/variance", field.variance, here,
         {"1", fmt::format("posterior variance of {}; NaN outside the domain", field.name)});
@@ -45,7 +45,7 @@ void write_mean_fields(output::FieldWriter& writer, const PredictedField& field,
     for (std::size_t i = 0; i < error.size(); ++i) error[i] -= field.exact[i];
     writer.field(prefix + "error", error, 1, {"1", "mean minus exact"});
   }
-  if (field.variance.empty()) return;
+  if (!field.variance_known) return;
   std::vector<double> deviation;
   for (const double variance : field.variance) deviation.push_back(std::sqrt(variance));
   writer.field(prefix + "deviation", deviation, 1,

@@ -83,6 +83,20 @@ void add_random(const Problem& problem, const RandomLayout& layout, CollocationS
   }
 }
 
+// Prediction points: of a grid those outside the domain too.
+std::int64_t target_count(const parallel::Communicator& comm, const Problem& problem,
+                          const CollocationSize& size, const Expected& expected) {
+  if (problem.predict.points) {
+    const auto points = file_size(comm, *problem.predict.points);
+    check_dimension(points, *problem.predict.points, expected);
+    return points.count;
+  }
+  if (problem.predict.grid.empty()) return size.counts[0] + size.counts[1] + size.counts[2];
+  double count = 1;
+  for (const std::int64_t side : problem.predict.grid) count *= static_cast<double>(side);
+  return static_cast<std::int64_t>(std::min(count, 0x1p62));
+}
+
 // Coordinates of the points [begin, end) of this rank's block, made one by one.
 template <class Make>
 std::vector<double> make_block(const parallel::Communicator& comm, std::int64_t count,
@@ -231,6 +245,7 @@ CollocationSize collocation_size(const parallel::Communicator& comm, const Probl
                             size.averages, Averages::most));
   }
   size.dimension = static_cast<int>(expected.dimension);
+  size.targets = target_count(comm, problem, size, expected);
   return size;
 }
 

@@ -20,6 +20,7 @@ struct CollocationSize {
   std::array<std::int64_t, 3> counts{};
   std::vector<std::int64_t> data_counts{};  ///< of each data entry
   std::int64_t averages = 0;                ///< of all entries
+  std::int64_t targets = 0;                 ///< prediction points
   bool exact = true;
 };
 /// Collective (reads headers of files). Throws Error{usage, input_data}.

@@ -75,8 +75,8 @@ const Table& hyper_table() {
                    .choices = {"length", "variance", "noise"},
                    .help = "length: every number of the prior's lengths (a list fits anisotropy), "
                            "of both priors where there are two; variance: prior.variance; "
-                           "noise: that of `data`. Their values in the "
-                           "deck are the first start",
+                           "noise: that of `data`, but for averages, which keep theirs. Their "
+                           "values in the deck are the first start",
                    .required = true,
                    .length = "[1, 3]",
                    .example = "[length, variance, noise]"},
@@ -145,10 +145,15 @@ void check_hyper(const Node&, const Node& root, Diagnostics& diagnostics) {
                       "variance of its own; fit length and noise");
   }
   const bool data = root["data"].present();
-  if (fit.contains("noise") && !data) {
+  const bool noisy = data && std::ranges::any_of(root["data"].items(), [](const Node& entry) {
+                       return entry["functional"].text() != "average";
+                     });
+  if (fit.contains("noise") && !noisy) {
     diagnostics.error(hyper["fit"],
-                      "found noise without noisy data; add the section `data`, or "
-                      "fit length");
+                      data ? "found noise with averages only, whose noise is not fitted; add other "
+                             "entries to `data`, or fit length"
+                           : "found noise without noisy data; add the section `data`, or "
+                             "fit length");
   }
   if (!data && fit == std::set<std::string>{"variance"}) {
     diagnostics.error(hyper["fit"],

@@ -84,8 +84,9 @@ std::int64_t Posterior::variance_steps() const {
   return mode_blocks() > 0 ? 1 + mode_blocks() : 0;
 }
 
+// None where nothing would come of them.
 std::int64_t Posterior::sample_blocks() const {
-  return blocks_of(spec_.samples);
+  return by_modes() || spec_.write_samples ? blocks_of(spec_.samples) : 0;
 }
 
 std::int64_t Posterior::steps() const {
@@ -300,15 +301,16 @@ std::vector<double> Posterior::variance() {
   const auto own = static_cast<std::size_t>(targets_.own);
   const auto samples = static_cast<double>(8 * sample_blocks());
   std::vector<double> result(own), rest(own);
-  parallel::ExactSum sum;
   for (std::size_t t = 0; t < own; ++t) {
     if (by_modes()) rest[t] = squares_[t] / samples;
     result[t] = told(t) + rest[t] + targets_.local_variance[t];
-    sum.add(result[t]);
   }
-  parallel::reduce(comm_, std::span(&sum, 1));
-  const double mean = sum.value() / static_cast<double>(std::max<std::int64_t>(1, targets_.total));
-  assess(result, rest, mean);
+  report_.modes = rank_;
+  report_.samples = by_modes() ? 8 * sample_blocks() : 0;
+  report_.fields.clear();
+  for (std::size_t f = 0; f < targets_.fields; ++f) {
+    report_.fields.push_back(assess(result, rest, f));
+  }
   return result;
 }
 
@@ -321,13 +323,18 @@ double Posterior::told(std::size_t target) const {
   return sum;
 }
 
-// Collective. The report, over targets of which something is unknown.
-void Posterior::assess(std::span<const double> variance, std::span<const double> rest,
-                       double mean) {
+// Collective. Over the targets of a field of which something is unknown.
+VarianceReport Posterior::assess(std::span<const double> variance, std::span<const double> rest,
+                                 std::size_t field) const {
+  parallel::ExactSum whole;
+  for (std::size_t t = field; t < variance.size(); t += targets_.fields) whole.add(variance[t]);
+  parallel::reduce(comm_, std::span(&whole, 1));
+  const double all = static_cast<double>(targets_.total) / static_cast<double>(targets_.fields);
+  const double least = known_share * whole.value() / std::max(1.0, all);
   std::array<parallel::ExactSum, 4> sums;  // targets, squared errors, shares
   double largest = 0;
-  for (std::size_t t = 0; t < variance.size(); ++t) {
-    if (!(variance[t] > known_share * mean)) continue;
+  for (std::size_t t = field; t < variance.size(); t += targets_.fields) {
+    if (!(variance[t] > least)) continue;
     const double share = rest[t] / variance[t];
     const double error =
         by_modes() ? std::sqrt(2 / static_cast<double>(8 * sample_blocks())) * share : 0;
@@ -339,12 +346,10 @@ void Posterior::assess(std::span<const double> variance, std::span<const double>
   }
   parallel::reduce(comm_, sums);
   const double count = std::max(1.0, sums[0].value());
-  report_.modes = rank_;
-  report_.samples = by_modes() ? 8 * sample_blocks() : 0;
-  report_.relative_error = std::sqrt(sums[1].value() / count);
-  report_.largest_relative_error = comm_.max(largest);
-  report_.rest = sums[2].value() / count;
-  report_.local = sums[3].value() / count;
+  return {.relative_error = std::sqrt(sums[1].value() / count),
+          .largest_relative_error = comm_.max(largest),
+          .rest = sums[2].value() / count,
+          .local = sums[3].value() / count};
 }
 
 }  // namespace mensura::gp

@@ -24,9 +24,11 @@ class CheckpointWriter;
 namespace mensura::gp {
 
 /// Where the posterior is wanted: values that are linear in the state, up to a local variance of
-/// their own. Numbered over the ranks: this one has [first, first + own) of `total`.
+/// their own. Numbered over the ranks: this one has [first, first + own) of `total`. Those of the
+/// unknown fields at a point are adjacent.
 struct Targets {
   std::int64_t own = 0, first = 0, total = 0;
+  std::size_t fields = 1;
   /// Collective. Own rows -> own targets, and the transposed map.
   std::function<std::vector<linear::Eight>(std::span<const linear::Eight>)> values;
   std::function<std::vector<linear::Eight>(std::span<const linear::Eight>)> transposed;
@@ -53,15 +55,20 @@ struct PosteriorState {
   static bool in(const output::CheckpointReader& checkpoint);              ///< Collective.
 };
 
-/// How good a variance is, and what it took.
-struct PosteriorReport {
-  std::int64_t modes = 0;    ///< dimension of the subspace that is treated exactly
-  std::int64_t samples = 0;  ///< that the rest was estimated from
-  // Over targets of which more than a thousandth of the mean variance is unknown:
-  /// standard error of the variance over the variance, root mean square and maximum;
+/// How good the variance of a field is, over targets of which more than a thousandth of its mean
+/// variance is unknown.
+struct VarianceReport {
+  /// Standard error of the variance over the variance, root mean square and maximum.
   double relative_error = 0, largest_relative_error = 0;
-  double rest = 0;                       ///< mean share of the variance that samples estimate
-  double local = 0;                      ///< mean share of the targets' own
+  double rest = 0;   ///< mean share of the variance that samples estimate
+  double local = 0;  ///< mean share of the targets' own
+};
+
+/// How good variances are, and what they took.
+struct PosteriorReport {
+  std::int64_t modes = 0;                ///< dimension of the subspace that is treated exactly
+  std::int64_t samples = 0;              ///< that the rest was estimated from
+  std::vector<VarianceReport> fields;    ///< whose variances may be of very different sizes
   std::vector<std::int64_t> iterations;  ///< of every solve of eight systems
 };
 
@@ -96,7 +103,7 @@ class Posterior {
 
   /// Collective, when finished. Own targets.
   std::vector<double> variance();
-  PosteriorReport report() const { return report_; }
+  const PosteriorReport& report() const noexcept { return report_; }
   /// Local. Samples of the deviation from the mean: [block][own target], eight in a block.
   const linear::EightVectors& samples() const noexcept { return samples_; }
 
@@ -116,7 +123,8 @@ class Posterior {
   void find_modes(std::int64_t block, const std::function<void()>& poll);
   double sample_tolerance() const;
   double told(std::size_t target) const;
-  void assess(std::span<const double> variance, std::span<const double> rest, double mean);
+  VarianceReport assess(std::span<const double> variance, std::span<const double> rest,
+                        std::size_t field) const;
   void draw(std::int64_t block, const std::function<void()>& poll);
   void exact(std::int64_t block, const std::function<void()>& poll);
   void make_basis();

@@ -68,6 +68,7 @@ Targets PosteriorStage::targets_at(const Answer& answer, const std::function<voi
   }
   const std::size_t fields = maps_.size();
   Targets targets;
+  targets.fields = fields;
   targets.own = static_cast<std::int64_t>(inside_.size() * fields);
   targets.first = comm_.exclusive_scan(targets.own);
   targets.total = comm_.sum(targets.own);
@@ -109,6 +110,7 @@ void PosteriorStage::complete(Answer& answer, double scale) {
 
 void PosteriorStage::complete(PredictedField& field, std::size_t number, double scale) const {
   const std::size_t fields = maps_.size();
+  field.variance_known = true;
   field.variance.assign(field.mean.size(), unknown);
   for (std::size_t i = 0; i < inside_.size(); ++i) {
     field.variance[inside_[i]] = scale * variance_[i * fields + number];
@@ -127,10 +129,12 @@ void PosteriorStage::complete(PredictedField& field, std::size_t number, double 
 }
 
 void PosteriorStage::record(output::Record& record, const Answer& answer) const {
-  const PosteriorReport report = posterior_->report();
+  const PosteriorReport& report = posterior_->report();
   const bool exact = problem_.posterior->variance == VarianceMethod::exact;
-  for (const PredictedField& field : answer.fields) {
-    const bool first = &field == &answer.fields.front();
+  for (std::size_t f = 0; f < answer.fields.size(); ++f) {
+    const PredictedField& field = answer.fields[f];
+    const VarianceReport& quality = report.fields[f];
+    const bool first = f == 0;
     output::Value::Object entry;
     entry.emplace_back("name", "variance");
     if (!first) entry.emplace_back("field", field.name);
@@ -140,10 +144,10 @@ void PosteriorStage::record(output::Record& record, const Answer& answer) const 
       entry.emplace_back("modes", report.modes);
       entry.emplace_back("samples", report.samples);
     }
-    entry.emplace_back("relative_error", report.relative_error);
-    entry.emplace_back("largest_relative_error", report.largest_relative_error);
-    entry.emplace_back("share_of_samples", report.rest);
-    entry.emplace_back("share_between_points", report.local);
+    entry.emplace_back("relative_error", quality.relative_error);
+    entry.emplace_back("largest_relative_error", quality.largest_relative_error);
+    entry.emplace_back("share_of_samples", quality.rest);
+    entry.emplace_back("share_between_points", quality.local);
     if (first) entry.emplace_back("cg_iterations", output::Value(report.iterations));
     record.add_result(std::move(entry));
     if (!field.error_known) continue;

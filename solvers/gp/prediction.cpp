@@ -10,6 +10,7 @@
 #include "gp/equation.hpp"
 #include "gp/mean.hpp"
 #include "gp/updated_conditioner.hpp"
+#include "parallel/exact_sum.hpp"
 
 namespace mensura::gp {
 
@@ -31,6 +32,52 @@ double columns_of(const Problem& problem, int dimension) {
          std::pow(problem.factor.neighbours, 0.5 * dimension);
 }
 
+// Numbers of a posterior, all ranks together: vectors of the subspace at points, modes and samples
+// at prediction points.
+struct PosteriorSize {
+  double at_points = 0, modes = 0, samples = 0;
+};
+
+PosteriorSize posterior_size(const Problem& problem, const CollocationSize& size) {
+  const PosteriorSpec& spec = *problem.posterior;
+  const auto in_eights = [](std::int64_t n) { return static_cast<double>((n + 7) / 8 * 8); };
+  const double fields = problem.equation.inverse ? 2 : 1;
+  const double targets = fields * static_cast<double>(size.targets);
+  const double modes = spec.variance == VarianceMethod::modes ? in_eights(spec.modes) : 0;
+  const double samples = spec.write_samples ? in_eights(spec.samples) : 0;
+  return {fields * modes * static_cast<double>(size.counts[1]), modes * targets, samples * targets};
+}
+
+// Bytes of a rank: the subspace twice while it is made orthogonal, its exact inner products, the
+// samples three times while they are written, and the maps to the prediction points.
+double posterior_bytes(const Problem& problem, const CollocationSize& size, int rows, int ranks) {
+  if (!problem.posterior) return 0;
+  const PosteriorSize numbers = posterior_size(problem, size);
+  const double fields = problem.equation.inverse ? 2 : 1;
+  const double modes = problem.posterior->variance == VarianceMethod::modes
+                           ? static_cast<double>(problem.posterior->modes + 7)
+                           : 0;
+  return sizeof(double) * (2 * numbers.at_points + numbers.modes + 3 * numbers.samples) / ranks +
+         fields * Interpolation::bytes(size.dimension, rows, size.targets, ranks) +
+         sizeof(parallel::ExactSum) * modes * modes;
+}
+
+std::string posterior_line(const Problem& problem, const CollocationSize& size) {
+  const PosteriorSpec& spec = *problem.posterior;
+  const auto blocks = [](std::int64_t n) { return (n + 7) / 8; };
+  const std::int64_t fields = problem.equation.inverse ? 2 : 1;
+  const std::int64_t variance =
+      blocks(spec.variance == VarianceMethod::modes ? spec.modes : fields * size.targets);
+  return fmt::format(
+      "posterior at {} points: {} blocks of eight solves for variances, {} for {} samples",
+      size.targets, variance, blocks(spec.samples), spec.samples);
+}
+
+// In int64_t whatever the size.
+std::int64_t whole(double bytes) {
+  return static_cast<std::int64_t>(std::min(bytes, 0x1p62));
+}
+
 }  // namespace
 
 double data_reach(const Problem& problem, const CollocationSize& size) {
@@ -49,7 +96,11 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
   result.rows = size.counts[0] + size.counts[1] * rows + size.counts[2];
   if (problem.factor.method == FactorMethod::dense) {
     result.nonzeros_per_row = 0.5 * points;
-    result.bytes_per_rank = static_cast<std::int64_t>(8 * points * points + 200 * points);
+    const auto total = static_cast<double>(result.rows);
+    const bool blocks = problem.posterior.has_value() || size.averages > 0;
+    result.bytes_per_rank = whole(8 * points * points + (blocks ? 8 * total * total : 0) +
+                                  200 * points + posterior_bytes(problem, size, rows, ranks) +
+                                  UpdatedConditioner::bytes(result.rows, size.averages, ranks));
     return result;
   }
   const double columns = columns_of(problem, size.dimension);
@@ -77,6 +128,7 @@ Footprint footprint(const Problem& problem, const CollocationSize& size, int ran
     result.bytes_per_rank += static_cast<std::int64_t>(
         Interpolation::bytes(size.dimension, rows, mean_targets_at_once(share), 1));
   }
+  result.bytes_per_rank += whole(posterior_bytes(problem, size, rows, ranks));
   return result;
 }
 
@@ -117,6 +169,14 @@ run::Prediction predict(const Problem& problem, const parallel::Communicator& co
     prediction.lines.push_back(
         fmt::format("{} averages: {} solves of eight systems for each of about {} steps",
                     size.averages, (size.averages + 7) / 8, 5));
+  }
+  if (problem.posterior) {
+    const PosteriorSize numbers = posterior_size(problem, size);
+    // A checkpoint has places for two fields of every point.
+    const double at_points = numbers.at_points * (problem.equation.inverse ? 1 : 2);
+    prediction.checkpoint_bytes +=
+        whole(sizeof(double) * (at_points + numbers.modes + numbers.samples));
+    prediction.lines.push_back(posterior_line(problem, size));
   }
   if (problem.certify) {
     prediction.checkpoint_bytes += Certificate::bytes(points, rows);

@@ -88,8 +88,13 @@ void System::order(run::Context& context) {
   const Footprint need = footprint(problem_, size, comm_.size());
   output::check_memory(
       comm_, need.bytes_per_rank,
-      fmt::format("{} points with about {:.0f} nonzeros per row",
-                  size.counts[0] + size.counts[1] + size.counts[2], need.nonzeros_per_row));
+      fmt::format("{} points with about {:.0f} nonzeros per row{}",
+                  size.counts[0] + size.counts[1] + size.counts[2], need.nonzeros_per_row,
+                  problem_.posterior
+                      ? fmt::format(", {} samples at {} prediction points (posterior.samples, "
+                                    "write_samples: false keeps none)",
+                                    problem_.posterior->samples, size.targets)
+                      : ""));
   PointSet points;
   {
     const auto phase = context.timers.phase("points");

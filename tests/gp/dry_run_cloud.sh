@@ -16,4 +16,10 @@ run 3 cloud.yaml
 expect_code 0 "the cloud"
 # 2000 scattered points, Matern 7/2 of length 0.6: the solution ranges over about [0.3, 3.5].
 expect_true "$(result out/cloud error_linf) < 1e-3" "error on the cloud"
+
+# One prediction point on three ranks: two have nothing to write.
+run 3 --output one --set 'predict={points: {file: cloud.h5, dataset: /interior, rows: {stop: 1}}}' \
+  --set 'posterior={modes: 8, samples: 8}' cloud.yaml
+expect_code 0 "one prediction point"
+expect_true "$(result one variance) > 0" "variance at one prediction point"
 finish

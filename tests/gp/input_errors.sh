@@ -48,6 +48,14 @@ for ranks in 1 3; do
   expect_text "(36 values are not positive)" "negative source on $ranks ranks"
 done
 
+# Samples that no memory holds: refused before anything is made, and told by a dry run.
+many=(--set 'predict={grid: [3001, 3001]}' --set 'posterior={samples: 100000}' square.yaml)
+run 2 --output out --set output.overwrite=true "${many[@]}"
+expect_code 7 "samples beyond memory"
+expect_text "TiB" "samples beyond memory"
+run 1 --dry-run "${many[@]}"
+expect_text "12500 for 100000 samples" "dry run of many samples"
+
 # Points from files.
 refused 3 cloud.yaml points.interior.dataset=/repeated "row 5 " "row 17 " /repeated
 refused 3 cloud.yaml points.interior.dataset=/nan /nan "row 17, column 1"
@@ -59,7 +67,7 @@ refused 3 cloud.yaml 'domain={disk: {centre: [0, 0], radius: 1}}' cloud.h5 "row 
 # Fields and data.
 refused 3 cloud.yaml equation.source.dataset=/short equation.source "10 rows" "1368 points"
 refused 3 cloud.yaml 'predict={points: {file: cloud.h5, dataset: /nan}}' /nan "row 17, column 1"
-refused 3 cloud.yaml 'predict={points: {file: cloud.h5, dataset: /short}}' /short "dimension 1"
+refused 3 cloud.yaml 'predict={points: {file: cloud.h5, dataset: /short}}' /short "1 column"
 refused 3 cloud.yaml 'data=[{file: cloud.h5, points: /sites, values: /short, noise: 0.1}]' /short
 
 # Files.

@@ -29,6 +29,9 @@ expect_true "$(second darcy1 error_l2) < 0.1" "error of the log-permeability"
 # One problem, correlated errors: far from 0 and from intervals of no use.
 expect_true "$(second darcy1 coverage) > 0.7" "coverage of the log-permeability"
 expect_true "$(second darcy1 variance) < 0.02" "variance of the log-permeability, 1 before the data"
+# The two variances, of very different sizes, have errors of their own.
+errors=$(results_of darcy1 | tr -d '\n' | grep -o '"relative_error": *[^ ,}]*' | sort -u | wc -l)
+[ "$errors" -eq 2 ] || fail "relative errors of the two variances: expected 2 numbers, found $errors"
 # Means to the tolerance of the solves. Variances by modes divide by what the modes leave and are as
 # accurate as their own solves, 1e-4.
 for name in mean log_permeability/mean variance log_permeability/variance; do
