@@ -28,6 +28,9 @@ output::Value::Object describe(const Evidence& evidence) {
   entry.emplace_back("scale", evidence.scale);
   entry.emplace_back("quadratic", evidence.quadratic);
   entry.emplace_back("log_determinant", evidence.log_determinant);
+  if (!std::isfinite(evidence.value)) {
+    entry.emplace_back("status", "all data are zero: no scale of the prior is most likely");
+  }
   return entry;
 }
 

@@ -145,7 +145,11 @@ void refuse_coincident(const Communicator& comm, std::vector<Pair> own, int dime
     text += (i == 0 ? "" : "; ") + describe(pairs[i], dimension, name_of);
   }
   if (pairs.size() == named_pairs) text += " (there may be more)";
-  throw Error(ExitCode::input_data, text + ". Remove one point of each pair.");
+  throw Error(
+      ExitCode::input_data,
+      text +
+          ". Remove one point of each pair; of two measurements at one place move one by a small "
+          "part of the distance between points.");
 }
 
 /// Collective. Orders one block and appends it to the result.
