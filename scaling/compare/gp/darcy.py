@@ -30,6 +30,7 @@ import launch  # noqa: E402
 
 DECK = launch.ROOT / "inputs/gp/darcy.yaml"
 FEATURES = 4000          # waves of a draw
+SHADES = 32              # of colours: small files
 DEVIATIONS = 1.959964    # of a 95 % interval
 WRONG_NOISE, WRONG_LENGTH = 2.0, 1.3  # factors by which a fit's start is off
 
@@ -154,15 +155,16 @@ def draw(fields, path, folder):
     rows = {"w": "log-permeability", "u": "pressure"}
     figure, axes = plt.subplots(2, 4, figsize=(13, 6), layout="constrained")
     for (name, title), line in zip(rows.items(), axes):
+        colours = plt.get_cmap("viridis", SHADES)
         truth, mean, deviation = fields[name]
         side = math.isqrt(truth.size)
         low, high = truth.min(), truth.max()
         error = mean - truth
         bound = np.abs(error).max()
-        panels = ((f"{title}: truth", truth, dict(vmin=low, vmax=high)),
-                  ("mean", mean, dict(vmin=low, vmax=high)),
-                  ("deviation", deviation, dict(vmin=0, cmap="magma")),
-                  ("error", error, dict(vmin=-bound, vmax=bound, cmap="RdBu_r")))
+        panels = ((f"{title}: truth", truth, dict(vmin=low, vmax=high, cmap=colours)),
+                  ("mean", mean, dict(vmin=low, vmax=high, cmap=colours)),
+                  ("deviation", deviation, dict(vmin=0, cmap=plt.get_cmap("magma", SHADES))),
+                  ("error", error, dict(vmin=-bound, vmax=bound, cmap=plt.get_cmap("RdBu_r", SHADES))))
         for axis, (label, values, look) in zip(line, panels):
             image = axis.imshow(values.reshape(side, side), origin="lower", extent=(0, 1, 0, 1), **look)
             figure.colorbar(image, ax=axis, shrink=0.85)
