@@ -111,6 +111,9 @@ class Conditioner {
 
   // What is measured beside the points: averages (updated_conditioner.hpp).
 
+  /// Local. What conditions on the points alone; after a call of it this one is to forget all.
+  virtual Conditioner& without_averages() { return *this; }
+
   /// Local. Variance of the errors; as many as there are, the same on all ranks.
   virtual std::span<const double> noise_beside() const { return {}; }
   /// Collective. The values of eight states, without errors; the same on all ranks.

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "gp/evidence.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <numbers>
+#include <vector>
 
 namespace mensura::gp {
 
@@ -17,6 +20,19 @@ Evidence evidence_of(std::int64_t points, double quadratic, const LogDeterminant
       -0.5 * (evidence.quadratic + evidence.log_determinant + n * std::log(2 * std::numbers::pi));
   evidence.standard_error = 0.5 * determinant.standard_error;
   return evidence;
+}
+
+Measurements without_data(const Pattern& pattern, const RowLayout& layout,
+                          Measurements measurements) {
+  measurements.noise.resize(static_cast<std::size_t>(pattern.own), 0.0);
+  for (std::size_t p = 0; p < static_cast<std::size_t>(pattern.own); ++p) {
+    if (pattern.kind(p) != PointKind::data) continue;
+    const auto first = static_cast<std::size_t>(layout.first[p]);
+    std::fill_n(&measurements.lift[first], layout.rows_of(p), 0.0);
+    measurements.value[p] = 0;
+    measurements.noise[p] = 1;
+  }
+  return measurements;
 }
 
 output::Value::Object describe(const Evidence& evidence) {

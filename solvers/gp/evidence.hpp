@@ -23,6 +23,11 @@ struct Evidence {
 Evidence evidence_of(std::int64_t points, double quadratic, const LogDeterminant& determinant,
                      double scale);
 
+/// Local. The measurements without the data: data points measure nothing, with errors of variance
+/// 1, so that they add nothing to the quadratic and the determinant.
+Measurements without_data(const Pattern& pattern, const RowLayout& layout,
+                          Measurements measurements);
+
 /// Local. The scale at which the evidence of exact measurements is largest.
 inline double best_scale(std::int64_t points, double quadratic) {
   return quadratic / static_cast<double>(points);

@@ -32,7 +32,8 @@ HyperFit::HyperFit(Problem& problem, System& system, const parallel::Communicato
     : problem_(problem),
       system_(system),
       comm_(comm),
-      exact_(problem.data.empty() && problem.averages.empty()) {
+      exact_(problem.data.empty() && problem.averages.empty()),
+      given_equation_(problem.equation.inverse && !exact_) {
   if (problem.hyper) {
     spec_ = *problem.hyper;
   } else {
@@ -85,7 +86,8 @@ parallel::Error HyperFit::failed(const char* what) const {
 }
 
 // Collective. Conditions the problem of now; false, with the reason in failure_, where that fails.
-bool HyperFit::solve(run::Context& context, SolveReport& report) {
+// `measured`: gets what the last solve conditioned on; or null.
+bool HyperFit::solve(run::Context& context, SolveReport& report, Measurements* measured) {
   const auto lengths = values_of(problem_).lengths;
   std::unique_ptr<GaussNewton> newton;  // outlives an exception: its objects are destroyed in order
   try {
@@ -110,6 +112,7 @@ bool HyperFit::solve(run::Context& context, SolveReport& report) {
       }
       report = newton->step(context.poll, step == problem_.solve.max_newton).solve;
     }
+    if (measured != nullptr) *measured = newton->measurements();
     return true;
   } catch (const parallel::Error& error) {
     const bool numbers = error.code() == parallel::ExitCode::numerical ||
@@ -125,21 +128,44 @@ double HyperFit::evidence_scale(const SolveReport& report) const {
   return best_scale(system_.measurements(), report.quadratic);
 }
 
+// Collective, after solve().
+Evidence HyperFit::joint_evidence(const SolveReport& report, run::Context& context) {
+  const LogDeterminant determinant = system_.conditioner().log_determinant(context.poll);
+  return evidence_of(system_.measurements(), report.quadratic, determinant, evidence_scale(report));
+}
+
+// Collective, after joint_evidence(), of the same linearisation.
+Evidence HyperFit::equation_evidence(const Measurements& measured, run::Context& context) {
+  Conditioner& conditioner = system_.conditioner().without_averages();
+  std::vector<double> state(static_cast<std::size_t>(system_.layout().own));
+  const auto equation = without_data(system_.pattern(), system_.layout(), measured);
+  const SolveReport report = conditioner.condition(equation, 0, state, context.poll);
+  return evidence_of(system_.equations(), report.quadratic,
+                     conditioner.log_determinant(context.poll), evidence_scale(report));
+}
+
 HyperEvaluation HyperFit::evaluate(const std::vector<double>& at, run::Context& context) {
   apply(at);
   HyperEvaluation evaluation{at, std::numeric_limits<double>::quiet_NaN(), 0, 0};
   SolveReport report;
-  if (!solve(context, report)) return evaluation;
-  LogDeterminant determinant;
+  Measurements measured;
+  if (!solve(context, report, given_equation_ ? &measured : nullptr)) return evaluation;
+  Evidence evidence;
   try {
-    determinant = system_.conditioner().log_determinant(context.poll);
+    evidence = joint_evidence(report, context);
+    if (given_equation_) {
+      const Evidence equation = equation_evidence(measured, context);
+      evidence.value -= equation.value;
+      // The same probes: the errors are not independent.
+      evidence.standard_error += equation.standard_error;
+    }
   } catch (const parallel::Error& error) {
-    if (error.code() != parallel::ExitCode::numerical) throw;
+    const bool numbers = error.code() == parallel::ExitCode::numerical ||
+                         error.code() == parallel::ExitCode::not_converged;
+    if (!numbers) throw;
     failure_.emplace(error);
     return evaluation;
   }
-  const Evidence evidence =
-      evidence_of(system_.measurements(), report.quadratic, determinant, evidence_scale(report));
   if (!std::isfinite(evidence.value)) {
     failure_.emplace(parallel::ExitCode::numerical,
                      "the evidence is not finite: all data are zero");

@@ -26,6 +26,12 @@ namespace mensura::gp {
 /// another order (anisotropy, precise data), the points are ordered anew and the fit is repeated
 /// from there, twice at most. Afterwards the problem has the fitted values.
 ///
+/// With a second unknown the evidence is that of the data given equation and boundary,
+///   p(data | equation) = p(data, equation) / p(equation),
+/// both of the linearisation at the mean: what the equation says under the prior of u is no
+/// measurement then, and would outweigh the data. As the variance of u's prior grows this becomes
+/// the evidence of u(w) with w from its prior.
+///
 /// With noisy data and no given variance the variance of the prior is always fitted, with exact
 /// data only it follows from the other values (evidence.hpp).
 class HyperFit {
@@ -63,7 +69,9 @@ class HyperFit {
   void make_search();
   void make_search(std::vector<double> lower, std::vector<double> upper);
   parallel::Error failed(const char* what) const;
-  bool solve(run::Context& context, SolveReport& report);
+  bool solve(run::Context& context, SolveReport& report, Measurements* measured = nullptr);
+  Evidence joint_evidence(const SolveReport& report, run::Context& context);
+  Evidence equation_evidence(const Measurements& measured, run::Context& context);
   HyperEvaluation evaluate(const std::vector<double>& at, run::Context& context);
   double evidence_scale(const SolveReport& report) const;
   void conclude(run::Context& context);
@@ -78,8 +86,9 @@ class HyperFit {
   const parallel::Communicator& comm_;
   HyperSpec spec_;
   std::vector<HyperParameter> parameters_;
-  bool exact_ = false;     // no noisy data: the variance, unless given, is that of best_scale()
-  bool profiled_ = false;  // the same, and it is not given
+  bool exact_ = false;  // no noisy data: the variance, unless given, is that of best_scale()
+  bool given_equation_ = false;  // evidence of the data given equation and boundary
+  bool profiled_ = false;        // the same, and it is not given
   int pass_ = 0;
   HyperValues base_;                         // with these the points were ordered
   std::vector<std::vector<double>> starts_;  // logarithms; empty: the start failed

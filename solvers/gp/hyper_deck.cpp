@@ -66,7 +66,8 @@ const Table& hyper_table() {
       .help =
           "Fits numbers of prior and data by maximum evidence before the solve, which then has "
           "the fitted values; errors and 95 % intervals come from the curvature of the "
-          "evidence. Every evaluation is a solve and, with another length, a factor. "
+          "evidence: of the data given the equation where there is a second unknown, of all "
+          "measurements else. Every evaluation is a solve and, with another length, a factor. "
           "factor.neighbours: 5 is advised, with radius 3 for a fit and 4 where evidences are "
           "compared. With exact, smooth data the evidence may grow with the length up to its "
           "bound",

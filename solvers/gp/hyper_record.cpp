@@ -192,6 +192,7 @@ void HyperFit::record(output::Record& record) const {
   if (!search_) return;
   output::Value hyper;
   hyper["evaluations"] = std::ssize(search_->evaluations());
+  hyper["evidence"] = given_equation_ ? "data given equation and boundary" : "all measurements";
   hyper["orders"] = pass_ + 1;
   hyper["starts_without_solution"] = std::ssize(starts_) - std::ssize(search_->spec().starts);
   std::vector<std::string> names;

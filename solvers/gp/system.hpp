@@ -51,6 +51,8 @@ class System {
   std::int64_t points() const noexcept { return counts_[0] + counts_[1] + counts_[2]; }
   /// One per point, and the averages.
   std::int64_t measurements() const noexcept;
+  /// Points where equation or boundary values hold.
+  std::int64_t equations() const noexcept { return counts_[0] + counts_[1]; }
   int dimension() const noexcept { return dimension_; }
 
   /// Local, once ready. Where Gauss-Newton starts, own rows.

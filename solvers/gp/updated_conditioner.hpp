@@ -40,6 +40,7 @@ class UpdatedConditioner final : public Conditioner {
   void adopt(const Measurements& measurements, const std::function<void()>& poll) override;
   void draw_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
   void apply_prior(std::span<linear::Eight> rows, const std::function<void()>& poll) override;
+  Conditioner& without_averages() override { return *base_; }
   std::span<const double> noise_beside() const override { return averages_->noise(); }
   std::vector<linear::Eight> measure_beside(std::span<const linear::Eight> rows) override;
   linear::BlockReport condition_block(std::span<const linear::Eight> values,

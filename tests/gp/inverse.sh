@@ -51,6 +51,24 @@ expect_code 0 "darcy with wells"
 echo "error of w with twenty wells $(second wells error_l2)"
 expect_true "$(second wells error_l2) < $(second darcy1 error_l2)" "what the wells are worth"
 
+# Lengths of both priors and the noise, by the evidence of the data given the equation. What the
+# equation says by itself favours long lengths: the evidence of both together ends at a length of 2
+# and six times the noise (measured).
+"$MAKE_DARCY" coarse.h5 80 1e-3 1 200 || fail "make_darcy"
+run 2 --output fitted --set points.per_side=11 --set 'factor={method: dense}' \
+  --set 'posterior={modes: 0, samples: 1}' --set 'hyper={fit: [length, noise], starts: 1, profile: false}' \
+  --set 'data=[{file: coarse.h5, points: /sensors, values: /measured, noise: 2e-3}]' darcy.yaml
+expect_code 0 "lengths and noise"
+interval=$(results_of fitted | tr -d '\n ' | grep -o '"name":"fitted_noise"[^}]*' |
+  grep -o '"interval":\[[^]]*\]' | sed 's/.*\[//; s/\]//; s/,/ /')
+read -r low high <<< "$interval"
+length=$(result fitted fitted_log_permeability_length)
+echo "fitted noise $(result fitted fitted_noise) in [$low, $high], truth 1e-3; length of w $length"
+expect_true "$low < 1e-3 && 1e-3 < $high" "the interval of the noise"
+# Features of the truth are a quarter of the square wide; measured 0.27.
+expect_true "0.1 < $length && $length < 0.6" "the length of the log-permeability"
+grep -q '"evidence": "data given equation and boundary"' fitted/run.json || fail "which evidence"
+
 # Stopped between two steps of Gauss-Newton and continued: bitwise on the same number of ranks.
 mean=("${small[@]}" --set points.per_side=13 --set posterior.modes=0 --set posterior.samples=1)
 run 2 --output whole "${mean[@]}" darcy.yaml

@@ -13,6 +13,7 @@
 
 #include "functional_rows.hpp"
 #include "gp/dense_conditioner.hpp"
+#include "gp/evidence.hpp"
 #include "gp/gauss_newton.hpp"
 #include "gp/sparse_conditioner.hpp"
 #include "small_system.hpp"
@@ -87,6 +88,17 @@ class ClosedForm {
   double mean(const Part& part) { return row(part).dot(alpha_); }
   double covariance(const Part& a, const Part& b) {
     return between(a, b) - row(a).dot(factor_.solve(row(b)));
+  }
+  /// log p(data | equation and boundary): of the last rows of the factor.
+  double evidence_of_data(Eigen::Index data) {
+    const Eigen::MatrixXd lower = factor_.matrixL();
+    const Eigen::VectorXd independent = lower.triangularView<Eigen::Lower>().solve(y_);
+    double sum = 0;
+    for (Eigen::Index i = y_.size() - data; i < y_.size(); ++i) {
+      sum -= independent[i] * independent[i] / 2 + std::log(lower(i, i)) +
+             std::log(2 * std::numbers::pi) / 2;
+    }
+    return sum;
   }
 
  private:
@@ -221,6 +233,26 @@ TEST_P(UnknownSource, CovarianceIsTheClosedForm) {
                   exact.covariance(value_of(found.x_of(p)), other), 1e-7);
     }
   }
+}
+
+// That of all measurements over that of the equation, and back: functionals that vanish and return
+// leave no trace.
+TEST_P(UnknownSource, EvidenceOfTheDataGivenTheEquation) {
+  const auto comm = Communicator::world();
+  Identification found(comm, GetParam());
+  const gp::Measurements& all = found.newton->measurements();
+  const auto evidence = [&](const gp::Measurements& measurements, std::int64_t count) {
+    const auto report = found.conditioner->condition(measurements, 0, found.mean, [] {});
+    return gp::evidence_of(count, report.quadratic, found.conditioner->log_determinant([] {}), 1)
+        .value;
+  };
+  const auto& cloud = found.cloud;
+  const double joint = evidence(all, cloud.size());
+  const double equation = evidence(gp::without_data(found.system.pattern, found.system.layout, all),
+                                   cloud.counts[0] + cloud.counts[1]);
+  // Terms near 100; the nuggets, 1e-10 of variances up to 1e5, against what others leave of them.
+  EXPECT_NEAR(joint - equation, ClosedForm(cloud).evidence_of_data(cloud.counts[2]), 1e-4);
+  EXPECT_NEAR(evidence(all, cloud.size()), joint, 1e-9 * std::abs(joint));
 }
 
 INSTANTIATE_TEST_SUITE_P(Conditioners, UnknownSource, testing::Values(true, false),
