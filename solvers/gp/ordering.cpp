@@ -223,9 +223,10 @@ OrderedPoints maximin_order(const Communicator& comm, PointSet points, int k,
 }
 
 void put_data_last(OrderedPoints& ordered, double reach) {
+  ordered.data_reach = reach;
   for (OrderKey& key : ordered.keys) {
     if (ordered.points.kind(key.id) != PointKind::data) continue;
-    key.block = 2;
+    key.block = data_block;
     key.scale2 *= reach * reach;
   }
 }

@@ -13,6 +13,7 @@
 namespace mensura::gp {
 
 inline constexpr std::size_t order_blocks = 3;
+inline constexpr std::uint32_t data_block = 2;  ///< the last one
 
 /// The place of a point in the elimination order: the block of the boundary first, inside a block
 /// descending key, then ascending hash, then ascending id (which only decides when two 64-bit
@@ -31,6 +32,7 @@ struct OrderedPoints {
   PointSet points;             ///< distributed over the ranks by recursive bisection
   std::vector<OrderKey> keys;  ///< of every local point
   std::int64_t rounds = 0;     ///< parallel rounds, both blocks
+  double data_reach = 1;       ///< factor in the scales of data (put_data_last)
 };
 
 /// Local. SplitMix64 chain over the bits of the coordinates (-0 counts as 0).

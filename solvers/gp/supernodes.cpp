@@ -17,7 +17,11 @@ constexpr std::size_t most_levels = 640;
 
 SupernodeRule::SupernodeRule(const parallel::Communicator& comm, const OrderedPoints& ordered,
                              double ratio, double cell)
-    : dimension_(ordered.points.dimension), cell_(cell) {
+    : dimension_(ordered.points.dimension) {
+  // Data see far, but their supernodes are no larger for that: the points around all members join
+  // in the rows.
+  cell_.fill(cell);
+  cell_[data_block] = cell / ordered.data_reach;
   const auto d = static_cast<std::size_t>(dimension_);
   std::array<double, 3> lower{infinity, infinity, infinity};
   std::array<double, 3> upper{-infinity, -infinity, -infinity};
@@ -63,7 +67,7 @@ SupernodeKey SupernodeRule::key_of(const OrderKey& order, const double* x) const
   level = std::max(level, 0);
   if (level > 0 && lengths[static_cast<std::size_t>(level)] < scale) --level;
   key.level = level;
-  const double side = cell_ * length(key.block, level);
+  const double side = cell_[key.block] * length(key.block, level);
   for (std::size_t a = 0; a < static_cast<std::size_t>(dimension_); ++a) {
     key.cell[a] = static_cast<std::int64_t>(std::floor((x[a] - lower_[a]) / side));
   }
@@ -72,7 +76,7 @@ SupernodeKey SupernodeRule::key_of(const OrderKey& order, const double* x) const
 
 std::array<double, 3> SupernodeRule::centre(const SupernodeKey& key) const {
   std::array<double, 3> result{};
-  const double side = cell_ * length(key.block, key.level);
+  const double side = cell_[key.block] * length(key.block, key.level);
   for (std::size_t a = 0; a < static_cast<std::size_t>(dimension_); ++a) {
     result[a] = lower_[a] + (static_cast<double>(key.cell[a]) + 0.5) * side;
   }

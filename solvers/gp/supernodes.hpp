@@ -37,7 +37,7 @@ class SupernodeRule {
  private:
   double length(std::uint32_t block, std::int32_t level) const;
   int dimension_;
-  double cell_;
+  std::array<double, order_blocks> cell_;  // by block, in level lengths
   std::array<double, 3> lower_{}, extent_{};
   std::array<std::vector<double>, order_blocks> lengths_;  // by block: level lengths, descending
 };
