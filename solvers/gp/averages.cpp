@@ -13,6 +13,7 @@
 #include "gp/field.hpp"
 #include "gp/file_points.hpp"
 #include "gp/interpolation.hpp"
+#include "linear/lane_sums.hpp"
 #include "output/dataset_reader.hpp"
 #include "parallel/by_index.hpp"
 #include "parallel/exact_sum.hpp"
@@ -28,10 +29,6 @@ namespace {
 constexpr std::size_t lanes = 8;
 constexpr std::size_t nodes_at_once = 1 << 15;
 constexpr std::size_t sums_at_once = 512;
-
-double lane(const Eight& value, std::size_t l) {
-  return reinterpret_cast<const double*>(&value)[l];
-}
 
 // Collective. Sums over the ranks, the same bits on all.
 void add_up(const parallel::Communicator& comm, std::span<double> values) {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "gp/complaint.hpp"
 #include "gp/gauss_newton.hpp"
@@ -14,9 +13,6 @@
 #include "gp/prediction.hpp"
 #include "gp/sparse_conditioner.hpp"
 #include "gp/state_blocks.hpp"
-#include "output/checkpoint.hpp"
-#include "output/record.hpp"
-#include "parallel/by_index.hpp"
 #include "run/timers.hpp"
 
 namespace mensura::gp {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "gp/lift.hpp"
+#include "linear/lane_sums.hpp"
 #include "parallel/error.hpp"
 #include "parallel/exact_sum.hpp"
 #include "parallel/random.hpp"
@@ -32,10 +33,6 @@ constexpr double least_direction = 1e-10;
 constexpr double known_share = 1e-3;
 // Draws of one point's numbers: rows of a state, far fewer than these.
 constexpr std::uint64_t most_rows = 32;
-
-double lane(const Eight& value, std::size_t l) {
-  return reinterpret_cast<const double*>(&value)[l];
-}
 
 std::int64_t blocks_of(std::int64_t count) {
   return (count + 7) / 8;
@@ -288,7 +285,7 @@ void Posterior::exact(std::int64_t block, const std::function<void()>& poll) {
   std::vector<Eight> rows = weights;
   report_.iterations.push_back(
       conditioner_.apply_posterior(rows, form_to(form_accuracy), poll).iterations);
-  const auto variances = linear::lane_products(comm_, weights, rows);
+  const auto variances = linear::dot(comm_, weights, rows);
   for (std::int64_t l = 0; l < 8; ++l) {
     if (begin + l < 0 || begin + l >= targets_.own) continue;
     exact_[static_cast<std::size_t>(begin + l)] =

@@ -6,6 +6,7 @@
 
 #include "gp/lift.hpp"
 #include "gp/sparse_conditioner.hpp"
+#include "linear/lane_sums.hpp"
 #include "parallel/error.hpp"
 
 namespace mensura::gp {
@@ -101,7 +102,7 @@ linear::BlockReport SparseConditioner::apply_posterior(std::span<Eight> rows,
     alpha.resize(values.size());
   });
   theta_.apply(rows);
-  const auto whole = linear::lane_products(comm_, before, rows);
+  const auto whole = linear::dot(comm_, before, rows);
   restrict_to_points(layout_, lift_, rows.data(), values.size(), values.data());
   const linear::BlockReport report =
       solve_block(values, alpha, {.whole = &whole, .allowed = allowed}, poll);

@@ -8,6 +8,7 @@
 
 #include "gp/pieces_of_work.hpp"
 #include "linear/dense.hpp"
+#include "linear/lane_sums.hpp"
 #include "output/memory.hpp"
 
 namespace mensura::gp {
@@ -24,10 +25,6 @@ constexpr int most_steps = 20;
 constexpr double least_gain = 0.25;
 // Steps of which the square is this small may end for rounding.
 constexpr double rounding = 1e-16;
-
-double lane(const Eight& value, std::size_t l) {
-  return reinterpret_cast<const double*>(&value)[l];
-}
 
 std::size_t round_up(std::size_t n) {
   return (n + lanes - 1) / lanes * lanes;

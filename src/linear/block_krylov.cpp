@@ -26,11 +26,6 @@ void check_positive(double value, std::size_t system, std::int64_t iteration, co
 
 }  // namespace
 
-std::array<double, 8> lane_products(const parallel::Communicator& comm, std::span<const Eight> a,
-                                    std::span<const Eight> b) {
-  return dot(comm, a, b);
-}
-
 BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
                                       const BlockOperator& apply, const BlockOperator& precondition,
                                       std::span<const Eight> b, std::span<Eight> x,
@@ -46,7 +41,7 @@ BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
   Lanes before{}, size{}, reached{};  // r' M r of the last iteration, b' M b, b' x
   for (;; ++report.iterations) {
     precondition(residual, z);
-    const Lanes rest = lane_products(comm, residual, z);
+    const Lanes rest = dot(comm, residual, z);
     if (report.iterations == 0) size = rest;
     std::array<bool, 8> done{};
     for (std::size_t l = 0; l < 8; ++l) {
@@ -70,7 +65,7 @@ BlockReport block_conjugate_gradients(const parallel::Communicator& comm,
     const Eight turn = eight_of(beta);
     for (std::size_t i = 0; i < b.size(); ++i) way[i] = fused(turn, way[i], z[i]);
     apply(way, product);
-    const Lanes curvature = lane_products(comm, way, product);
+    const Lanes curvature = dot(comm, way, product);
     for (std::size_t l = 0; l < 8; ++l) {
       if (done[l]) continue;
       check_positive(curvature[l], l, report.iterations + 1, "curvature");

@@ -14,10 +14,6 @@ namespace mensura::linear {
 /// y = A x for eight vectors: own rows, x and y apart. Collective.
 using BlockOperator = std::function<void(std::span<const Eight> x, std::span<Eight> y)>;
 
-/// Collective. Exact inner products of eight pairs of vectors, lane by lane.
-std::array<double, 8> lane_products(const parallel::Communicator& comm, std::span<const Eight> a,
-                                    std::span<const Eight> b);
-
 /// When a system counts as solved: the energy r' M r of the error, as the preconditioner M has it,
 /// is at most tolerance^2 b' M b, or, with `whole` given, allowed(left): `left` = whole - b' x is
 /// what the solution does not explain of an energy that it can at most reach. What is below

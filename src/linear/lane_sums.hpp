@@ -20,6 +20,10 @@ struct alignas(64) AlignedLanes {
 };
 }  // namespace detail
 
+inline double lane(const Eight& value, std::size_t l) {
+  return reinterpret_cast<const double*>(&value)[l];
+}
+
 inline Lanes lanes_of(const Eight& value) {
   detail::AlignedLanes numbers;
   store(value, numbers.of.data());

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "linear/lane_sums.hpp"
 #include "parallel/error.hpp"
 #include "parallel/exact_sum.hpp"
 
@@ -19,10 +20,6 @@ namespace {
 
 constexpr std::size_t lanes = 8;
 using Tile = std::array<Eight, lanes>;
-
-double lane(const Eight& value, std::size_t l) {
-  return reinterpret_cast<const double*>(&value)[l];
-}
 
 // a_i . b_j of eight and eight vectors; entry i holds all j.
 Tile tile(std::span<const Eight> a, std::span<const Eight> b) {

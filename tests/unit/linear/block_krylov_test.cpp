@@ -9,6 +9,7 @@
 #include <cmath>
 #include <vector>
 
+#include "linear/lane_sums.hpp"
 #include "parallel/by_index.hpp"
 #include "parallel/error.hpp"
 
@@ -86,7 +87,7 @@ TEST(BlockConjugateGradients, StopsAtWhatIsLeft) {
   const std::vector<Eight> b = problem.sides();
   std::vector<Eight> exact(problem.own), x(problem.own);
   problem.inverse(b, exact);
-  const auto energy = linear::lane_products(problem.comm, b, exact);
+  const auto energy = linear::dot(problem.comm, b, exact);
   std::array<double, 8> whole{};
   for (std::size_t l = 0; l < 8; ++l) whole[l] = 1.01 * energy[l];
   const auto report = linear::block_conjugate_gradients(
@@ -94,7 +95,7 @@ TEST(BlockConjugateGradients, StopsAtWhatIsLeft) {
       {.whole = &whole, .allowed = [](double left) { return 0.1 * left; }}, 100, [] {});
   EXPECT_TRUE(report.converged);
   EXPECT_LT(report.iterations, 8);
-  const auto reached = linear::lane_products(problem.comm, b, x);
+  const auto reached = linear::dot(problem.comm, b, x);
   for (std::size_t l = 1; l < 8; ++l) {
     // The residual's square is at least the error's energy: eigenvalues are 1 to 8.
     EXPECT_LE(energy[l] - reached[l], 0.1 * 0.011 * energy[l]);
